@@ -1,0 +1,149 @@
+//! What a stage is. Built-in stages and plugins look the same through these traits.
+
+use super::params::Params;
+use crate::context::Context;
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::progress::Progress;
+use crate::scan::ScanShape;
+use crate::slab::{Domain, Halo, Slab, SlabShape};
+
+/// Type of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ParamKind {
+    /// Whole number.
+    Int,
+    /// Number.
+    Float,
+    /// `true` or `false`.
+    Bool,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Free text; the stage says what it accepts.
+    Text,
+}
+
+/// Value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParamValue {
+    /// wagiri finds the value; only where [`ParamInfo::auto`].
+    Auto,
+    /// Whole number.
+    Int(i64),
+    /// Number.
+    Float(f64),
+    /// Flag.
+    Bool(bool),
+    /// Word or free text.
+    Text(std::borrow::Cow<'static, str>),
+}
+
+/// Describes one parameter; help, checks, dialogs and documents come from this.
+#[derive(Clone, Debug)]
+pub struct ParamInfo {
+    /// Name with its unit: `pixel_um`. Never changes once published.
+    pub name: &'static str,
+    /// Type.
+    pub kind: ParamKind,
+    /// `px`, `um`, `deg`, ... or empty.
+    pub unit: &'static str,
+    /// Used where the user says nothing.
+    pub default: ParamValue,
+    /// Accepted range of a number, both ends included.
+    pub range: Option<(f64, f64)>,
+    /// The word `auto` is accepted too.
+    pub auto: bool,
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// Describes one stage.
+#[derive(Clone, Debug)]
+pub struct StageInfo {
+    /// `family.method`.
+    pub id: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What it takes.
+    pub input: Domain,
+    /// What it makes.
+    pub output: Domain,
+    /// In the order of dialogs.
+    pub params: &'static [ParamInfo],
+}
+
+/// Everything of the scan that a stage may need to prepare itself.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Sizes of the scan.
+    pub shape: ScanShape,
+    /// Angles, axis and pixel size; the axis is already found if it was `auto`.
+    pub geometry: Geometry,
+    /// True if truncated views should be padded, decided once for the volume (see `recon::pad`).
+    pub truncated: bool,
+}
+
+/// Makes a stage from checked parameters. One per registered stage.
+pub trait StageFactory: Send + Sync {
+    /// Description.
+    fn info(&self) -> &'static StageInfo;
+    /// Builds the stage; refuses combinations that make no sense.
+    fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>>;
+}
+
+/// What a stage will do with slabs of a given shape.
+#[derive(Clone, Copy, Debug)]
+pub struct StagePlan {
+    /// Shape of one output slab.
+    pub output: SlabShape,
+    /// Rows needed around each output row.
+    pub halo: Halo,
+    /// Working memory beside input and output, bytes, at this slab height.
+    pub scratch_bytes: u64,
+    /// Arithmetic per row relative to other stages; for the estimate of the time left only.
+    pub cost_per_row: f64,
+}
+
+/// A prepared stage: immutable, shared by its workers.
+pub trait Stage: Send + Sync {
+    /// Description.
+    fn info(&self) -> &'static StageInfo;
+    /// Shape, halo and memory for input slabs of shape `input` (halo included).
+    fn plan(&self, input: SlabShape) -> Result<StagePlan>;
+    /// Mutable state for one thread of slabs: FFT plans, scratch.
+    fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>>;
+}
+
+/// Does the work on one slab after another.
+pub trait Worker: Send {
+    /// Consumes the slab and returns the result; may reuse the memory.
+    fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab>;
+    /// What was repaired or noticed over the whole run, in words, for the log; asked once at the end.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What a worker may use while it works: threads, progress, cancellation.
+pub struct Run<'c, 'p> {
+    /// Threads and budget.
+    pub context: &'c Context,
+    pub(super) progress: &'c mut Progress<'p>,
+    pub(super) done: usize,
+    pub(super) total: usize,
+    pub(super) fraction_before: f64,
+    pub(super) fraction_of_step: f64,
+}
+
+impl<'c, 'p> Run<'c, 'p> {
+    /// A run of a single step, outside a chain: array functions, tests.
+    pub fn single(context: &'c Context, progress: &'c mut Progress<'p>, total: usize) -> Self {
+        Run { context, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 1.0 }
+    }
+    /// Tells that `fraction` (0 to 1) of this worker's work on this slab is done; an error if the run was cancelled.
+    /// Call it on the thread that called `process`, several times a second.
+    pub fn tick(&mut self, fraction: f64) -> Result<()> {
+        let overall = self.fraction_before + self.fraction_of_step * fraction;
+        self.progress.report(self.done, self.total, overall)
+    }
+}

@@ -1,0 +1,106 @@
+//! What a program holds once: thread pool, memory budget, device choice, stage registry.
+//!
+//! The only place beside the command line that looks at the machine it runs on.
+
+use crate::chain::Registry;
+use crate::error::{Error, Result};
+use std::str::FromStr;
+use std::sync::{Arc, RwLock};
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The fastest device that is there.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// A graphics processor; an error if there is none.
+    Gpu,
+}
+
+impl FromStr for Device {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "gpu" => Ok(Device::Gpu),
+            _ => Err(Error::invalid("device", "expected auto, cpu or gpu").with("device", format!("'{text}'"))),
+        }
+    }
+}
+
+/// Options of a [`Context`]; `None` lets the machine decide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ContextOptions {
+    /// Compute threads; default all cores.
+    pub threads: Option<usize>,
+    /// Memory for slabs and buffers, bytes; default half of what is available now.
+    pub memory_bytes: Option<u64>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+/// Thread pool, memory budget and stages. Cheap to share by reference; all methods are thread-safe.
+pub struct Context {
+    pool: rayon::ThreadPool,
+    memory_bytes: u64,
+    registry: RwLock<Registry>,
+}
+
+impl Context {
+    /// Starts the thread pool. Fails with `UNAVAILABLE` if a GPU is demanded and there is none.
+    pub fn new(options: ContextOptions) -> Result<Self> {
+        let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        if !(1..=4096).contains(&threads) {
+            return Err(Error::invalid("threads", "expected 1 to 4096 compute threads").with("threads", threads));
+        }
+        if options.device == Device::Gpu {
+            return Err(Error::unavailable("device", "this version has no GPU engine; use device=auto or device=cpu"));
+        }
+        let memory_bytes = match options.memory_bytes {
+            Some(0) => return Err(Error::invalid("memory", "the memory budget must be greater than 0 bytes")),
+            Some(bytes) => bytes,
+            None => available_memory() / 2,
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("wagiri-{i}"))
+            .build()
+            .map_err(|e| Error::unavailable("threads", "cannot start the thread pool").caused_by(e))?;
+        Ok(Context { pool, memory_bytes, registry: RwLock::new(Registry::built_in()) })
+    }
+    /// The compute threads.
+    pub fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+    /// Number of compute threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+    /// Memory budget for slabs and buffers.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+    /// The stages known now; a plugin loaded later does not change a registry already taken.
+    pub fn registry(&self) -> Registry {
+        self.registry.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+    /// Loads a plugin and adds its stages.
+    pub fn load_plugin(&self, path: &std::path::Path) -> Result<()> {
+        let stages = crate::host::load(path)?;
+        let mut registry = self.registry.write().unwrap_or_else(|e| e.into_inner());
+        registry.add_all(stages.into_iter().map(Arc::from).collect())
+    }
+}
+
+fn available_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    // Some platforms and containers report nothing; 4 GiB is what any supported machine has.
+    match system.available_memory() {
+        0 => 4 << 30,
+        bytes => bytes,
+    }
+}

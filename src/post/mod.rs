@@ -1,0 +1,1 @@
+//! Operations on finished slices, as functions on arrays.

@@ -1,0 +1,1 @@
+//! From counts to absorbance, and the search of the rotation axis, as functions on arrays.

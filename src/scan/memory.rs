@@ -1,0 +1,64 @@
+//! Frames held in arrays: for tests, Fiji stacks and callers of the C ABI.
+
+use super::source::check_band;
+use super::{Frame, FrameSource, Scan, ScanInfo, ScanShape};
+use crate::error::{Error, Result};
+use ndarray::{Array2, Array3, ArrayViewMut2, Axis, s};
+use std::ops::Range;
+
+/// A whole scan in memory.
+pub struct MemorySource {
+    views: Array3<f32>,
+    flats: Array3<f32>,
+    dark: Array2<f32>,
+}
+
+impl MemorySource {
+    /// `views` is `[view, row, col]`, `flats` `[flat, row, col]`, `dark` `[row, col]`; all in counts.
+    pub fn new(views: Array3<f32>, flats: Array3<f32>, dark: Array2<f32>) -> Result<Self> {
+        let frame = &views.shape()[1..];
+        if flats.shape()[1..] != *frame || dark.shape() != frame {
+            return Err(Error::invalid("scan", "projections, flats and dark must have the same rows and columns")
+                .with("projections", format!("{:?}", views.shape()))
+                .with("flats", format!("{:?}", flats.shape()))
+                .with("dark", format!("{:?}", dark.shape())));
+        }
+        Ok(MemorySource { views, flats, dark })
+    }
+    /// Makes a scan: flats are spread evenly in time from the first to the last view.
+    pub fn into_scan(self, angles_rad: Vec<f64>, pixel_um: Option<f64>) -> Result<Scan> {
+        let shape = self.shape();
+        let step = shape.views.saturating_sub(1) as f64 / shape.flats.saturating_sub(1).max(1) as f64;
+        let info = ScanInfo {
+            format: "memory",
+            path: "memory".into(),
+            angles_rad,
+            view_time: (0..shape.views).map(|m| m as f64).collect(),
+            flat_time: (0..shape.flats).map(|i| i as f64 * step).collect(),
+            pixel_um,
+            ..ScanInfo::default()
+        };
+        Scan::new(Box::new(self), info)
+    }
+}
+
+impl FrameSource for MemorySource {
+    fn shape(&self) -> ScanShape {
+        let s = self.views.shape();
+        ScanShape { views: s[0], rows: s[1], cols: s[2], flats: self.flats.shape()[0] }
+    }
+    fn read_rows(&self, frame: Frame, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
+        check_band(self.shape(), &rows, &out)?;
+        let image = match frame {
+            Frame::View(i) if i < self.views.shape()[0] => self.views.index_axis(Axis(0), i),
+            Frame::Flat(i) if i < self.flats.shape()[0] => self.flats.index_axis(Axis(0), i),
+            Frame::Dark => self.dark.view(),
+            _ => return Err(Error::not_found("scan", "no such frame").with("frame", format!("{frame:?}"))),
+        };
+        out.assign(&image.slice(s![rows, ..]));
+        Ok(())
+    }
+    fn frame_bytes(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,100 @@
+//! A scan: frames that can be read by row band, and what is known of how they were taken.
+//!
+//! Must not know: stages, chains, engines. File formats are in `io`.
+
+mod memory;
+mod source;
+
+pub use memory::MemorySource;
+pub use source::{Frame, FrameSource, ScanShape};
+
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+/// How the user helps where a format leaves something open. Everything is optional.
+#[derive(Clone, Debug, Default)]
+pub struct ScanOptions {
+    /// Format by name instead of by looking: `hipic`, `his`, `tiff`, `hdf5`.
+    pub format: Option<String>,
+    /// Dark frames: a file, a folder, or for `.his` a range of frames such as `0..30`.
+    pub dark: Option<String>,
+    /// Direct-beam frames (I0), as `dark`.
+    pub flat: Option<String>,
+    /// View angles: a text file of degrees, `FILE:A..B` for a part of it, or a span in degrees such as `180`.
+    pub angles: Option<String>,
+    /// HDF5 dataset of the projections, where it is not at its standard place.
+    pub dataset: Option<String>,
+    /// Only these views, `start..end`.
+    pub views: Option<std::ops::Range<usize>>,
+}
+
+/// What a scan file format could tell, apart from the pixels.
+#[derive(Clone, Debug, Default)]
+pub struct ScanInfo {
+    /// `hipic`, `his`, `tiff`, `hdf5`, `memory`.
+    pub format: &'static str,
+    /// One line for people: sample format, compression, layout.
+    pub details: String,
+    /// Where it was opened.
+    pub path: PathBuf,
+    /// One per view, radians, in the order of the views.
+    pub angles_rad: Vec<f64>,
+    /// Time of each view and each flat, in the same unit; used to interpolate I0.
+    pub view_time: Vec<f64>,
+    /// See `view_time`.
+    pub flat_time: Vec<f64>,
+    /// Detector pixel at the sample, µm, if the file says so.
+    pub pixel_um: Option<f64>,
+    /// A further frame taken half a turn after view 0, if the scan has one, for the search of the axis.
+    pub half_turn_frame: bool,
+    /// Remarks that a user should see once.
+    pub notes: Vec<String>,
+}
+
+/// Frames plus everything that is known about them.
+pub struct Scan {
+    source: Box<dyn FrameSource>,
+    info: ScanInfo,
+}
+
+impl Scan {
+    /// Checks that the parts agree: one angle and one time per view, at least one view, dark and flat.
+    pub fn new(source: Box<dyn FrameSource>, info: ScanInfo) -> Result<Self> {
+        let shape = source.shape();
+        let place = info.path.display().to_string();
+        if shape.views == 0 {
+            return Err(Error::format(place, "the scan has no projection"));
+        }
+        if shape.rows == 0 || shape.cols < 2 {
+            let accepted = "the detector needs at least 1 row and 2 columns";
+            return Err(Error::format(place, accepted).with("rows", shape.rows).with("cols", shape.cols));
+        }
+        if shape.flats == 0 {
+            return Err(Error::format(place, "the scan has no direct-beam frame (I0, flat)"));
+        }
+        if info.angles_rad.len() != shape.views {
+            let message = "as many angles as projections are needed";
+            let (angles, views) = (info.angles_rad.len(), shape.views);
+            return Err(Error::format(place, message).with("angles", angles).with("projections", views));
+        }
+        if info.view_time.len() != shape.views || info.flat_time.len() != shape.flats {
+            return Err(Error::internal(place, "one time per view and per flat is needed"));
+        }
+        if let Some(i) = info.angles_rad.iter().position(|a| !a.is_finite()) {
+            return Err(Error::format(place, "an angle is not a number").with("view", i));
+        }
+        Ok(Scan { source, info })
+    }
+    /// Views, rows, columns, flats.
+    pub fn shape(&self) -> ScanShape {
+        self.source.shape()
+    }
+    /// Angles, times, pixel size, remarks.
+    pub fn info(&self) -> &ScanInfo {
+        &self.info
+    }
+    /// The frames.
+    pub fn source(&self) -> &dyn FrameSource {
+        self.source.as_ref()
+    }
+}

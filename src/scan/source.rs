@@ -1,0 +1,66 @@
+//! The trait behind every scan format.
+
+use crate::error::{Error, Result};
+use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis};
+use std::ops::Range;
+
+/// Sizes of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanShape {
+    /// Projections that take part in the reconstruction.
+    pub views: usize,
+    /// Detector rows (slices).
+    pub rows: usize,
+    /// Detector columns.
+    pub cols: usize,
+    /// Direct-beam images, each possibly the mean of several frames taken together.
+    pub flats: usize,
+}
+
+/// Names one image of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Projection, in the order of `ScanInfo::angles_rad`.
+    View(usize),
+    /// Direct-beam image, in order of time.
+    Flat(usize),
+    /// The image without beam (mean of all dark frames; zeros if the user said that there is none).
+    Dark,
+    /// The image taken half a turn after view 0, if `ScanInfo::half_turn_frame`.
+    HalfTurn,
+    /// The direct-beam image that belongs to `HalfTurn`.
+    HalfTurnFlat,
+}
+
+/// Frames that can be read by row band. Implementations are called from several threads at once.
+pub trait FrameSource: Send + Sync {
+    /// Sizes; constant.
+    fn shape(&self) -> ScanShape;
+
+    /// Reads detector rows `rows` of one frame as counts into `out` (`rows.len()` × `cols`).
+    fn read_rows(&self, frame: Frame, rows: Range<usize>, out: ArrayViewMut2<f32>) -> Result<()>;
+
+    /// Reads `rows` of the views `views` into `out`, `[row, view, col]`. This is the only transposition in wagiri.
+    ///
+    /// Formats in which neighbouring views lie together on disk override this.
+    fn read_band(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<f32>) -> Result<()> {
+        for (k, view) in views.enumerate() {
+            self.read_rows(Frame::View(view), rows.clone(), out.index_axis_mut(Axis(1), k))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes on disk of one frame, for estimates; 0 if the frames are in memory.
+    fn frame_bytes(&self) -> u64;
+}
+
+/// Refuses a band outside the detector or an output of the wrong shape; for implementations of [`FrameSource`].
+pub(crate) fn check_band(shape: ScanShape, rows: &Range<usize>, out: &ArrayViewMut2<f32>) -> Result<()> {
+    if rows.start > rows.end || rows.end > shape.rows || out.shape() != [rows.len(), shape.cols] {
+        return Err(Error::invalid("rows", "rows outside the detector, or a buffer of the wrong size")
+            .with("rows", format!("{rows:?}"))
+            .with("detector", format!("{} x {}", shape.rows, shape.cols))
+            .with("buffer", format!("{:?}", out.shape())));
+    }
+    Ok(())
+}
