@@ -4,6 +4,7 @@ mod builtin;
 mod params;
 mod registry;
 mod stage;
+pub mod survey;
 
 pub use params::{Params, nearest};
 pub use registry::Registry;
