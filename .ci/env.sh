@@ -56,3 +56,8 @@ fi
 if WAGIRI_JDK=$(jdk_home) && [ -n "$WAGIRI_JDK" ]; then
   export JAVA_HOME="$WAGIRI_JDK"
 fi
+
+# Java takes the encoding of file names from the locale: in the C locale it cannot open a path with Japanese in it.
+if [ "$(locale charmap 2>/dev/null)" != UTF-8 ] && locale -a 2>/dev/null | grep -qix 'c\.utf-\{0,1\}8'; then
+  export LC_ALL=C.UTF-8
+fi
