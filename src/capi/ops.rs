@@ -1,0 +1,1 @@
+//! Array functions on the caller's memory.

@@ -1,0 +1,1 @@
+//! What C cannot see from outside: views in all layouts, versioned structs.
