@@ -3,9 +3,7 @@
 use super::context::wagiri_context;
 use super::error::wagiri_error;
 use super::scan::wagiri_scan;
-use super::types::{
-    Versioned, axis_line, expect_shape, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
-};
+use super::types::{Versioned, axis_line, expect_shape, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut};
 use crate::chain::{Chain, RunOptions, RunSummary, SliceSink};
 use crate::error::{Error, Result};
 use ndarray::ArrayView2;
@@ -94,14 +92,7 @@ impl wagiri_summary {
         }
         let (center_px, center_px_per_row) = axis_line(summary.center);
         let (minimum, maximum) = summary.range;
-        wagiri_summary {
-            struct_size: 0,
-            slices: summary.slices as u64,
-            center_px,
-            center_px_per_row,
-            minimum,
-            maximum,
-        }
+        wagiri_summary { struct_size: 0, slices: summary.slices as u64, center_px, center_px_per_row, minimum, maximum }
     }
 }
 

@@ -86,9 +86,7 @@ impl wagiri_context {
         self.stages.extend(self.inner.registry().infos().skip(known).map(StageTexts::new));
     }
     fn devices(&self) -> &[(DeviceInfo, CString)] {
-        self.devices.get_or_init(|| {
-            self.inner.devices().into_iter().map(|d| (d.clone(), c_text(&d.name))).collect()
-        })
+        self.devices.get_or_init(|| self.inner.devices().into_iter().map(|d| (d.clone(), c_text(&d.name))).collect())
     }
 }
 

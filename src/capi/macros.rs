@@ -37,7 +37,7 @@ macro_rules! free {
     };
 }
 
-pub(super) use super::types::{fill, optional_fill, options, pixels, pixels_mut, report};
+pub(super) use super::types::{fill, optional_fill, options, pixels, pixels_mut, report, required_options};
 
 pub(super) fn guard(err: *mut *mut wagiri_error, body: impl FnOnce() -> Result<()>) -> wagiri_status {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));

@@ -1,6 +1,5 @@
 //! Scans: opened from files or made from arrays; frames and sinograms out of them.
 
-use super::context::wagiri_context;
 use super::error::wagiri_error;
 use super::types::{CTexts, Versioned, c_text, expect_shape, wagiri_status, wagiri_view, wagiri_view_mut};
 use crate::error::{Error, Result};

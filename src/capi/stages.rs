@@ -128,9 +128,9 @@ fn pixels(domain: Domain) -> i32 {
 }
 
 fn stage(ctx: &wagiri_context, index: u32) -> Result<&StageTexts> {
-    ctx.stages.get(index as usize).ok_or_else(|| {
-        Error::not_found("stage", "no such stage").with("index", index).with("stages", ctx.stages.len())
-    })
+    ctx.stages
+        .get(index as usize)
+        .ok_or_else(|| Error::not_found("stage", "no such stage").with("index", index).with("stages", ctx.stages.len()))
 }
 
 /// Writes the number of stages, plugins included. Thread-safe.

@@ -212,6 +212,14 @@ pub(super) unsafe fn options<T: Versioned>(ptr: *const T, name: &'static str) ->
     Ok(value)
 }
 
+/// As [`options`] for a struct that has no default.
+pub(super) unsafe fn required_options<T: Versioned>(ptr: *const T, name: &'static str) -> Result<T> {
+    if ptr.is_null() {
+        return Err(Error::invalid(name, "must not be NULL"));
+    }
+    unsafe { options(ptr, name) }
+}
+
 /// A struct to fill, of any version: fields beyond the caller's `struct_size` are left out.
 pub(super) struct Fill<T> {
     ptr: *mut T,
