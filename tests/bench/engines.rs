@@ -1,0 +1,99 @@
+//! Speed of ring removal and of the back-projection engines on one core: `make bench` writes it to docs/benchmarks.md.
+//!
+//! Core-seconds, because they compare across machines with different numbers of cores. An update is one view added to
+//! one pixel of the reconstructed circle; the engine's time includes filtering. Each figure is the median of its runs.
+
+use ndarray::{Array2, Array3};
+use std::f64::consts::PI;
+use std::time::Instant;
+use wagiri::geometry::{uniform_angles, view_weights};
+use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
+use wagiri::rings;
+
+const KERNEL_PX: usize = 5;
+
+/// Columns, views, slices for the direct engine, whether the slow reference engine takes part.
+const CASES: [(usize, usize, usize, bool); 2] = [(1024, 900, 16, true), (2048, 1800, 16, false)];
+
+fn main() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
+    println!("# Benchmarks\n");
+    println!("Written by `make bench`; do not edit. Commit {}, wagiri {}.", commit(), wagiri::VERSION);
+    println!("Machine: {}. One thread; others may have used the machine at the same time.\n", processor());
+    println!("Filter chesler, no pad, axis in the middle. An update is one view added to one pixel of the circle;");
+    println!(
+        "the time of an engine includes filtering. Ring removal is `ring.sort` with a kernel of {KERNEL_PX} px.\n"
+    );
+    println!("| columns x views | what | slices | runs | core-s per slice | giga-updates/s |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (cols, views, slices, with_reference) in CASES {
+        let sino = sinogram(views, cols);
+        let sort_s = median(5, || {
+            let mut copy = sino.clone();
+            seconds(|| rings::sort(copy.view_mut(), KERNEL_PX).expect("ring removal"))
+        });
+        println!("| {cols} x {views} | ring.sort | 1 | 5 | {sort_s:.3} | |");
+        for (engine, name, slices, runs) in
+            [(Engine::Direct, "direct", slices, 3), (Engine::Reference, "reference", 1, 1)]
+        {
+            if engine == Engine::Reference && !with_reference {
+                continue;
+            }
+            let angles = uniform_angles(views, 0.0, PI);
+            let options = FbpOptions { filter: Filter::Chesler, engine, pad: false };
+            let fbp = Fbp::new(&angles, &view_weights(&angles), cols, 1.0, &options).expect("engine");
+            let sinograms = Array3::from_shape_fn((slices, views, cols), |(_, m, n)| sino[[m, n]]);
+            let centers = vec![(cols as f64 - 1.0) / 2.0; slices];
+            let mut out = Array3::zeros((slices, cols, cols));
+            let each = median(runs, || {
+                let work = || fbp.reconstruct(&pool, sinograms.view(), &centers, out.view_mut(), &mut |_| Ok(()));
+                seconds(|| work().expect("reconstruction")) / slices as f64
+            });
+            let middle = out[[0, cols / 2, cols / 2]];
+            assert!((middle - 1e4).abs() < 100.0, "the disc of 1 per px of 1 um came back as {middle} 1/cm");
+            let rate = updates(cols, views) / each / 1e9;
+            println!("| {cols} x {views} | {name} | {slices} | {runs} | {each:.3} | {rate:.2} |");
+        }
+    }
+}
+
+/// A centred disc of 1 per pixel, so that the result can be checked, with stripes, so that ring removal has work.
+fn sinogram(views: usize, cols: usize) -> Array2<f32> {
+    let (middle, radius) = ((cols as f64 - 1.0) / 2.0, 0.4 * cols as f64);
+    Array2::from_shape_fn((views, cols), |(m, n)| {
+        let chord = 2.0 * (radius * radius - (n as f64 - middle).powi(2)).max(0.0).sqrt();
+        let noise = ((m * 7919 + n * 104_729) % 1009) as f64 / 1009.0 - 0.5;
+        (chord * (1.0 + 1e-3 * noise)) as f32
+    })
+}
+
+fn updates(cols: usize, views: usize) -> f64 {
+    let radius = (cols as f64 - 1.0) / 2.0;
+    PI * radius * radius * views as f64
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn median(runs: usize, mut run: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = (0..runs).map(|_| run()).collect();
+    all.sort_by(f64::total_cmp);
+    all[runs / 2]
+}
+
+fn commit() -> String {
+    let git = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let text = git.ok().filter(|o| o.status.success()).and_then(|o| String::from_utf8(o.stdout).ok());
+    text.map_or("unknown".into(), |t| t.trim().to_string())
+}
+
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let name = name.map_or("unknown processor", |(_, name)| name);
+    format!("{name} ({}), {cores} cores", std::env::consts::ARCH)
+}
