@@ -91,12 +91,8 @@ fn hand_over(env: &mut Env, consumer: &JObject, slices: &Receiver<(usize, Array2
         env.with_local_frame(8, |env| -> Result<()> {
             let (height, width) = slice.dim();
             let pixels = convert::floats(env, slice.as_standard_layout().as_slice().unwrap_or(&[]))?;
-            let args = [
-                JValue::Int(z as i32),
-                JValue::Object(&pixels),
-                JValue::Int(width as i32),
-                JValue::Int(height as i32),
-            ];
+            let args =
+                [JValue::Int(z as i32), JValue::Object(&pixels), JValue::Int(width as i32), JValue::Int(height as i32)];
             env.call_method(consumer, jni_str!("slice"), jni_sig!("(I[FII)V"), &args)
                 .map_err(|e| take_pending(env, e))?;
             Ok(())

@@ -32,8 +32,12 @@ native!(Java_org_wagiri_Native_chainParse, |env, ctx: jlong, text: JString<'l>| 
     Ok(handles::put(RwLock::new(Chain::parse(&context(ctx)?.registry(), &text)?)))
 });
 
-native!(Java_org_wagiri_Native_chainSet, |env, id: jlong, stage: JString<'l>, param: JString<'l>,
-        value: JString<'l>| -> () {
+native!(Java_org_wagiri_Native_chainSet, |env,
+                                          id: jlong,
+                                          stage: JString<'l>,
+                                          param: JString<'l>,
+                                          value: JString<'l>|
+ -> () {
     let stage = convert::required(env, &stage, "stage")?;
     let param = convert::required(env, &param, "param")?;
     let value = convert::required(env, &value, "value")?;
@@ -46,8 +50,15 @@ native!(Java_org_wagiri_Native_chainText, |env, id: jlong| -> JString<'l> {
     Ok(env.new_string(chain(id)?.to_string())?)
 });
 
-native!(Java_org_wagiri_Native_chainPlan, |env, ctx: jlong, scan_id: jlong, id: jlong, first_row: jint, end_row: jint,
-        slab_rows: jint, listener: JObject<'l>| -> JObject<'l> {
+native!(Java_org_wagiri_Native_chainPlan, |env,
+                                           ctx: jlong,
+                                           scan_id: jlong,
+                                           id: jlong,
+                                           first_row: jint,
+                                           end_row: jint,
+                                           slab_rows: jint,
+                                           listener: JObject<'l>|
+ -> JObject<'l> {
     let (ctx, open, chain) = (context(ctx)?, scan(scan_id)?, chain(id)?);
     let options = options(first_row, end_row, slab_rows)?;
     let plan = with_progress(env, &listener, |progress| chain.plan(&ctx, &open.scan, &options, progress))?;
@@ -69,8 +80,13 @@ native!(Java_org_wagiri_Native_chainPlan, |env, ctx: jlong, scan_id: jlong, id: 
     Ok(env.new_object(class, jni_sig!("(IIIJJIILjava/lang/String;D[Ljava/lang/String;)V"), &args)?)
 });
 
-native!(Java_org_wagiri_Native_chainPreview, |env, ctx: jlong, scan_id: jlong, id: jlong, row: jint,
-        listener: JObject<'l>| -> JObject<'l> {
+native!(Java_org_wagiri_Native_chainPreview, |env,
+                                              ctx: jlong,
+                                              scan_id: jlong,
+                                              id: jlong,
+                                              row: jint,
+                                              listener: JObject<'l>|
+ -> JObject<'l> {
     let (ctx, open, chain) = (context(ctx)?, scan(scan_id)?, chain(id)?);
     let row = convert::index(row, "row")?;
     let slice = with_progress(env, &listener, |progress| chain.preview(&ctx, &open.scan, row, progress))?;
@@ -81,19 +97,34 @@ native!(Java_org_wagiri_Native_chainPreview, |env, ctx: jlong, scan_id: jlong, i
     Ok(env.new_object(class, jni_sig!("([FII)V"), &args)?)
 });
 
-native!(Java_org_wagiri_Native_chainRun, |env, ctx: jlong, scan_id: jlong, id: jlong, out_dir: JString<'l>,
-        first_row: jint, end_row: jint, slab_rows: jint, listener: JObject<'l>| -> JObject<'l> {
+native!(Java_org_wagiri_Native_chainRun, |env,
+                                          ctx: jlong,
+                                          scan_id: jlong,
+                                          id: jlong,
+                                          out_dir: JString<'l>,
+                                          first_row: jint,
+                                          end_row: jint,
+                                          slab_rows: jint,
+                                          listener: JObject<'l>|
+ -> JObject<'l> {
     let (ctx, open, chain) = (context(ctx)?, scan(scan_id)?, chain(id)?);
     let options = options(first_row, end_row, slab_rows)?;
     let out_dir = convert::required(env, &out_dir, "outDir")?;
-    let done = with_progress(env, &listener, |progress| {
-        chain.run(&ctx, &open.scan, Path::new(&out_dir), &options, progress)
-    })?;
+    let done =
+        with_progress(env, &listener, |progress| chain.run(&ctx, &open.scan, Path::new(&out_dir), &options, progress))?;
     summary(env, &done)
 });
 
-native!(Java_org_wagiri_Native_chainRunInto, |env, ctx: jlong, scan_id: jlong, id: jlong, consumer: JObject<'l>,
-        first_row: jint, end_row: jint, slab_rows: jint, listener: JObject<'l>| -> JObject<'l> {
+native!(Java_org_wagiri_Native_chainRunInto, |env,
+                                              ctx: jlong,
+                                              scan_id: jlong,
+                                              id: jlong,
+                                              consumer: JObject<'l>,
+                                              first_row: jint,
+                                              end_row: jint,
+                                              slab_rows: jint,
+                                              listener: JObject<'l>|
+ -> JObject<'l> {
     let (ctx, open, chain) = (context(ctx)?, scan(scan_id)?, chain(id)?);
     let options = options(first_row, end_row, slab_rows)?;
     let done = with_slices(env, &consumer, &listener, |sink, progress| {

@@ -54,9 +54,8 @@ fn stage<'a>(env: &mut Env<'a>, info: &StageInfo) -> Result<JObject<'a>> {
     let input = env.new_string(info.input.name())?;
     let output = env.new_string(info.output.name())?;
     let class = env.find_class(jni_str!("org/wagiri/StageInfo"))?;
-    let signature = jni_sig!(
-        "(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;[Lorg/wagiri/ParamInfo;)V"
-    );
+    let signature =
+        jni_sig!("(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;[Lorg/wagiri/ParamInfo;)V");
     let args = [
         JValue::Object(&id),
         JValue::Object(&summary),

@@ -10,9 +10,17 @@ use jni::objects::{JDoubleArray, JFloatArray, JObject, JString};
 use jni::sys::{jboolean, jdouble, jint, jlong};
 use ndarray::Array3;
 
-native!(Java_org_wagiri_Native_reconstruct, |env, ctx: jlong, sinogram: JFloatArray<'l>, cols: jint,
-        angles: JDoubleArray<'l>, center_px: jdouble, pixel_um: jdouble, filter: JString<'l>, pad: jboolean,
-        listener: JObject<'l>| -> JFloatArray<'l> {
+native!(Java_org_wagiri_Native_reconstruct, |env,
+                                             ctx: jlong,
+                                             sinogram: JFloatArray<'l>,
+                                             cols: jint,
+                                             angles: JDoubleArray<'l>,
+                                             center_px: jdouble,
+                                             pixel_um: jdouble,
+                                             filter: JString<'l>,
+                                             pad: jboolean,
+                                             listener: JObject<'l>|
+ -> JFloatArray<'l> {
     let ctx = context(ctx)?;
     let angles = convert::double_values(env, &angles, "angles")?;
     let sinogram = convert::float_values(env, &sinogram, "sinogram")?;

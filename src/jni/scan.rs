@@ -76,8 +76,16 @@ fn check_length(actual: usize, needed: usize) -> Result<()> {
     Err(Error::invalid("out", "the array has the wrong length").with("length", actual).with("needed", needed))
 }
 
-native!(Java_org_wagiri_Native_scanOpen, |env, path: JString<'l>, format: JString<'l>, dark: JString<'l>,
-        flat: JString<'l>, angles: JString<'l>, dataset: JString<'l>, first_view: jint, end_view: jint| -> jlong {
+native!(Java_org_wagiri_Native_scanOpen, |env,
+                                          path: JString<'l>,
+                                          format: JString<'l>,
+                                          dark: JString<'l>,
+                                          flat: JString<'l>,
+                                          angles: JString<'l>,
+                                          dataset: JString<'l>,
+                                          first_view: jint,
+                                          end_view: jint|
+ -> jlong {
     let path = convert::required(env, &path, "path")?;
     let options = ScanOptions {
         format: convert::text(env, &format)?,
@@ -90,8 +98,14 @@ native!(Java_org_wagiri_Native_scanOpen, |env, path: JString<'l>, format: JStrin
     Ok(handles::put(OpenScan::new(crate::io::open(Path::new(&path), &options)?)))
 });
 
-native!(Java_org_wagiri_Native_scanFromArrays, |env, views: JFloatArray<'l>, flats: JFloatArray<'l>,
-        dark: JFloatArray<'l>, cols: jint, angles: JDoubleArray<'l>, pixel_um: jdouble| -> jlong {
+native!(Java_org_wagiri_Native_scanFromArrays, |env,
+                                                views: JFloatArray<'l>,
+                                                flats: JFloatArray<'l>,
+                                                dark: JFloatArray<'l>,
+                                                cols: jint,
+                                                angles: JDoubleArray<'l>,
+                                                pixel_um: jdouble|
+ -> jlong {
     let views = convert::float_values(env, &views, "views")?;
     let flats = convert::float_values(env, &flats, "flats")?;
     let dark = convert::float_values(env, &dark, "dark")?;
@@ -152,8 +166,12 @@ native!(Java_org_wagiri_Native_scanReadFrame, |env, id: jlong, kind: jint, index
     Ok(out.set_region(env, 0, image.as_slice().unwrap_or(&[]))?)
 });
 
-native!(Java_org_wagiri_Native_scanReadSinogram, |env, id: jlong, row: jint, normalised: jni::sys::jboolean,
-        out: JFloatArray<'l>| -> () {
+native!(Java_org_wagiri_Native_scanReadSinogram, |env,
+                                                  id: jlong,
+                                                  row: jint,
+                                                  normalised: jni::sys::jboolean,
+                                                  out: JFloatArray<'l>|
+ -> () {
     let open = scan(id)?;
     let (shape, row) = (open.scan.shape(), convert::index(row, "row")?);
     if row >= shape.rows {
@@ -179,11 +197,16 @@ native!(Java_org_wagiri_Native_scanNormalisedView, |env, id: jlong, view: jint, 
     Ok(out.set_region(env, 0, counts.as_slice().unwrap_or(&[]))?)
 });
 
-native!(Java_org_wagiri_Native_scanFindAxis, |env, ctx: jlong, id: jlong, listener: JObject<'l>| -> JObject<'l> {
+native!(Java_org_wagiri_Native_scanFindAxis, |env,
+                                              ctx: jlong,
+                                              id: jlong,
+                                              method: JString<'l>,
+                                              listener: JObject<'l>|
+ -> JObject<'l> {
     let (ctx, open) = (context(ctx)?, scan(id)?);
-    let found = with_progress(env, &listener, |progress| {
-        find_axis(&ctx, &open.scan, &AxisOptions::default(), progress)
-    })?;
+    let method = convert::required(env, &method, "method")?.parse()?;
+    let options = AxisOptions { method, ..AxisOptions::default() };
+    let found = with_progress(env, &listener, |progress| find_axis(&ctx, &open.scan, &options, progress))?;
     let center = env.new_string(found.center.to_string())?;
     let method = env.new_string(found.method.to_string())?;
     let class = env.find_class(jni_str!("org/wagiri/AxisResult"))?;

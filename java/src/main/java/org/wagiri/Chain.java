@@ -26,6 +26,11 @@ public final class Chain extends NativeHandle {
         return this;
     }
 
+    /** The text form, with every parameter that is not at its default. */
+    public String text() {
+        return Native.chainText(id());
+    }
+
     /** Memory, disk and slabs of a run over all rows. */
     public ChainPlan plan(Context context, Scan scan, ProgressListener listener) {
         return plan(context, scan, AUTO, AUTO, listener);

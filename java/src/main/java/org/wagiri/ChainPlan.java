@@ -1,5 +1,9 @@
 package org.wagiri;
 
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
 /** What a run will take. */
 public final class ChainPlan {
     private final int firstRow;
@@ -10,6 +14,8 @@ public final class ChainPlan {
     private final int height;
     private final int width;
     private final String center;
+    private final double pixelUm;
+    private final List<String> remarks;
 
     ChainPlan(
             int firstRow,
@@ -19,7 +25,9 @@ public final class ChainPlan {
             long diskBytes,
             int height,
             int width,
-            String center) {
+            String center,
+            double pixelUm,
+            String[] remarks) {
         this.firstRow = firstRow;
         this.endRow = endRow;
         this.slabRows = slabRows;
@@ -28,6 +36,8 @@ public final class ChainPlan {
         this.height = height;
         this.width = width;
         this.center = center;
+        this.pixelUm = pixelUm;
+        this.remarks = Collections.unmodifiableList(Arrays.asList(remarks));
     }
 
     /** First detector row. */
@@ -68,5 +78,15 @@ public final class ChainPlan {
     /** Rotation axis that will be used, as a chain takes it. */
     public String center() {
         return center;
+    }
+
+    /** Pixel size that will be used, micrometres. */
+    public double pixelUm() {
+        return pixelUm;
+    }
+
+    /** What a user should know beforehand. */
+    public List<String> remarks() {
+        return remarks;
     }
 }

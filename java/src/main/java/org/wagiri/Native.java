@@ -42,13 +42,14 @@ final class Native {
 
     static native ScanInfo scanInfo(long scan);
 
-    static native void scanReadFrame(long scan, int kind, int index, int firstRow, int endRow, float[] out);
+    static native long scanFromArrays(
+            float[] views, float[] flats, float[] dark, int cols, double[] anglesRad, double pixelUm);
 
-    static native void scanReadSinogram(long scan, int row, float[] out);
+    static native void scanReadFrame(long scan, int kind, int index, float[] out);
+
+    static native void scanReadSinogram(long scan, int row, boolean normalised, float[] out);
 
     static native void scanNormalisedView(long scan, int view, float[] out);
-
-    static native void scanNormalisedSinogram(long scan, int row, float[] out);
 
     static native AxisResult scanFindAxis(
             long context, long scan, String method, ProgressListener listener);
@@ -56,6 +57,8 @@ final class Native {
     static native long chainParse(long context, String text);
 
     static native void chainSet(long chain, String stage, String param, String value);
+
+    static native String chainText(long chain);
 
     static native ChainPlan chainPlan(
             long context, long scan, long chain, int firstRow, int endRow, int slabRows, ProgressListener listener);

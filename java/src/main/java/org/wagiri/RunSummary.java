@@ -8,13 +8,17 @@ import java.util.List;
 public final class RunSummary {
     private final int slices;
     private final String center;
+    private final double pixelUm;
     private final float min;
     private final float max;
     private final List<String> remarks;
+    private final String chain;
 
-    RunSummary(int slices, String center, float min, float max, String[] remarks) {
+    RunSummary(int slices, String center, double pixelUm, float min, float max, String[] remarks, String chain) {
         this.slices = slices;
         this.center = center;
+        this.pixelUm = pixelUm;
+        this.chain = chain;
         this.min = min;
         this.max = max;
         this.remarks = Collections.unmodifiableList(Arrays.asList(remarks));
@@ -30,6 +34,11 @@ public final class RunSummary {
         return center;
     }
 
+    /** Pixel size used, micrometres. */
+    public double pixelUm() {
+        return pixelUm;
+    }
+
     /** Smallest value of the volume, 1/cm. */
     public float min() {
         return min;
@@ -43,5 +52,10 @@ public final class RunSummary {
     /** Repairs and remarks, each once, with numbers. */
     public List<String> remarks() {
         return remarks;
+    }
+
+    /** The chain with every value that was found, ready to be run again. */
+    public String chain() {
+        return chain;
     }
 }

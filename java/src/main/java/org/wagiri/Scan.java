@@ -19,7 +19,7 @@ public final class Scan extends NativeHandle {
     /** Opens a scan. */
     public static Scan open(String path, ScanOptions options) {
         Wagiri.load();
-        long id =
+        return wrap(
                 Native.scanOpen(
                         Objects.requireNonNull(path, "path"),
                         options.format,
@@ -28,7 +28,24 @@ public final class Scan extends NativeHandle {
                         options.angles,
                         options.dataset,
                         options.firstView,
-                        options.endView);
+                        options.endView));
+    }
+
+    /**
+     * A scan that is already in memory; the arrays are copied.
+     *
+     * @param views {@code views * rows * cols} counts
+     * @param flats direct-beam images, {@code flats * rows * cols} counts, spread evenly in time over the views
+     * @param dark {@code rows * cols} counts without beam
+     * @param cols detector columns
+     * @param geometry angles and pixel size; its centre is not used
+     */
+    public static Scan fromArrays(float[] views, float[] flats, float[] dark, int cols, Geometry geometry) {
+        Wagiri.load();
+        return wrap(Native.scanFromArrays(views, flats, dark, cols, geometry.anglesRad, geometry.pixelUm));
+    }
+
+    private static Scan wrap(long id) {
         try {
             return new Scan(id, Native.scanInfo(id));
         } catch (RuntimeException e) {
@@ -60,7 +77,7 @@ public final class Scan extends NativeHandle {
     /** Counts of detector row {@code row} in all views: {@code views * cols} values. */
     public float[] sinogram(int row) {
         float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
-        Native.scanReadSinogram(id(), row, out);
+        Native.scanReadSinogram(id(), row, false, out);
         return out;
     }
 
@@ -74,18 +91,22 @@ public final class Scan extends NativeHandle {
     /** Absorbance ln(I0/I) of detector row {@code row} in all views: {@code views * cols} values. */
     public float[] normalisedSinogram(int row) {
         float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
-        Native.scanNormalisedSinogram(id(), row, out);
+        Native.scanReadSinogram(id(), row, true, out);
         return out;
     }
 
-    /** Searches the rotation axis with every method that fits the scan, and refuses to guess when they disagree. */
+    /**
+     * Searches the rotation axis; refuses to guess when the confidence is low.
+     *
+     * @param method {@code auto}, or one of the methods that the error for an unknown one lists
+     */
     public AxisResult findAxis(Context context, String method, ProgressListener listener) {
         return Native.scanFindAxis(context.id(), id(), method, listener);
     }
 
     private float[] frame(int kind, int index) {
         float[] out = new float[Math.multiplyExact(info.rows(), info.cols())];
-        Native.scanReadFrame(id(), kind, index, 0, info.rows(), out);
+        Native.scanReadFrame(id(), kind, index, out);
         return out;
     }
 }

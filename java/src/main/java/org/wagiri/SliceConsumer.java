@@ -1,6 +1,6 @@
 package org.wagiri;
 
-/** Receives finished slices in order of z, one at a time. */
+/** Receives finished slices in order of z, one at a time, on the thread that made the call. */
 @FunctionalInterface
 public interface SliceConsumer {
     /**
