@@ -4,7 +4,7 @@
 
 use super::{Fbp, offset, radius2};
 use crate::error::Result;
-use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
 /// Pixels × views that each thread sums between two ticks.
@@ -44,40 +44,36 @@ pub(super) fn reconstruct(
     tick(1.0)
 }
 
-/// All filtered views of one slice; calls `tick` now and then.
-pub(super) fn filtered(
-    fbp: &Fbp,
-    sinogram: ArrayView2<f32>,
-    tick: &mut dyn FnMut() -> Result<()>,
-) -> Result<Array2<f64>> {
-    let mut out = Array2::zeros(sinogram.dim());
+/// All filtered views of one slice, one after the other; calls `tick` now and then.
+pub(super) fn filtered(fbp: &Fbp, sinogram: ArrayView2<f32>, tick: &mut dyn FnMut() -> Result<()>) -> Result<Vec<f64>> {
+    let mut out = vec![0.0; sinogram.len()];
     let mut scratch = fbp.filter.scratch();
-    for (pair, mut rows) in out.axis_chunks_iter_mut(Axis(0), 2).enumerate() {
+    for (pair, out) in out.chunks_mut(2 * fbp.cols).enumerate() {
         if pair % 32 == 0 {
             tick()?;
         }
         let q = fbp.filter_pair(sinogram, 2 * pair, &mut scratch)?;
-        rows.row_mut(0).iter_mut().zip(q).for_each(|(v, z)| *v = z.re);
-        if rows.nrows() == 2 {
-            rows.row_mut(1).iter_mut().zip(q).for_each(|(v, z)| *v = z.im);
-        }
+        let (first, second) = out.split_at_mut(fbp.cols);
+        first.iter_mut().zip(q).for_each(|(v, z)| *v = z.re);
+        second.iter_mut().zip(q).for_each(|(v, z)| *v = z.im);
     }
     Ok(out)
 }
 
 /// Value of pixel (y, x) in 1/cm: the sum over the views, each interpolated linearly where the ray through the pixel
 /// hits the detector. Beyond the detector filtered views count as 0.
-pub(super) fn pixel(fbp: &Fbp, filtered: &Array2<f64>, center_px: f64, y: usize, x: usize) -> f64 {
+pub(super) fn pixel(fbp: &Fbp, filtered: &[f64], center_px: f64, y: usize, x: usize) -> f64 {
     let (x, y) = (offset(fbp.cols, x), -offset(fbp.cols, y));
     if x * x + y * y > radius2(fbp.cols, center_px) {
         return 0.0;
     }
     let mut sum = 0.0;
-    for (view, q) in fbp.views.iter().zip(filtered.rows()) {
+    for (view, q) in fbp.views.iter().zip(filtered.chunks_exact(fbp.cols)) {
         let r = x * view.cos + y * view.sin + center_px;
-        let n = r.floor();
-        let at = |i: f64| if i < 0.0 { 0.0 } else { q.get(i as usize).copied().unwrap_or(0.0) };
-        sum += view.weight_per_cm * (at(n) + (at(n + 1.0) - at(n)) * (r - n));
+        // Rounding can put r a hair below 0; there the neighbour beyond the detector counts, and is 0.
+        let n = if r < 0.0 { -1 } else { r as i64 };
+        let at = |i: i64| if (0..q.len() as i64).contains(&i) { q[i as usize] } else { 0.0 };
+        sum += view.weight_per_cm * (at(n) + (at(n + 1) - at(n)) * (r - n as f64));
     }
     sum
 }
