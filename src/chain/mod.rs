@@ -1,11 +1,13 @@
 //! Stages in a row: description, check, plan, preview, run.
 
+pub mod axis;
 mod builtin;
 mod params;
 mod registry;
 mod stage;
 pub mod survey;
 
+pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
