@@ -11,7 +11,7 @@ mod registry;
 mod run;
 mod spec;
 mod stage;
-mod survey;
+pub mod survey;
 mod write;
 
 pub use crate::io::SliceSink;
