@@ -1,10 +1,5 @@
-//! Ring (stripe) removal on sinograms, as functions on arrays.
+//! Ring (stripe) removal on sinograms, as functions on arrays. Must not know files, stages, C or Java.
 
-use crate::error::{Error, Result};
-use ndarray::ArrayViewMut2;
+mod sort;
 
-/// Stub contract: removes rings from one sinogram `[view, col]` in place by sorting.
-pub fn sort(sino: ArrayViewMut2<f32>, kernel_px: usize) -> Result<()> {
-    let _ = (sino, kernel_px);
-    Err(Error::internal("ring.sort", "stub"))
-}
+pub use sort::{odd_kernel, sort, sort_scratch_bytes};
