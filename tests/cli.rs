@@ -86,11 +86,13 @@ fn preview_writes_png_tiff_and_a_sheet() {
     let stem = out.path().join("look");
     let scan = data("tooth/tooth.h5");
     ok(&["preview", text(&scan), text(&stem), "--row", "1", "--center", "295.8", "--pixel-um", "2", "--sheet"]);
-    let mut names: Vec<_> = std::fs::read_dir(out.path()).expect("files").map(|e| e.expect("one").file_name()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(out.path()).expect("files").map(|e| e.expect("one").file_name()).collect();
     names.sort();
     assert_eq!(names, ["look-sheet.png", "look.png", "look.tif"]);
     assert!(read_description(&out.path().join("look.tif")).expect("text").starts_with("2.000000\t295.800000\t181\t"));
-    let mut png = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(out.path().join("look.png")).expect("it")));
+    let mut png =
+        png::Decoder::new(std::io::BufReader::new(std::fs::File::open(out.path().join("look.png")).expect("it")));
     let info = png.read_header_info().expect("a PNG");
     assert_eq!((info.width, info.height), (640, 640));
 }

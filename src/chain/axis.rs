@@ -87,15 +87,15 @@ pub struct AxisOptions {
 pub struct Candidate {
     /// `line`, ...
     pub method: &'static str,
-    /// Axis in the middle of the rows looked at, px.
-    pub px: f64,
+    /// Axis in the middle of the rows looked at.
+    pub center_px: f64,
     /// 0 (worthless) to 1.
     pub confidence: f64,
 }
 
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:.2} px (confidence {:.2})", self.method, self.px, self.confidence)
+        write!(f, "{} {:.2} px (confidence {:.2})", self.method, self.center_px, self.confidence)
     }
 }
 
@@ -184,7 +184,7 @@ pub fn find_axis_with(
         let (a, b) = read_pair(scan, &pair, &[row], &options.normalise)?;
         let (a, b) = (a.row(0).to_vec(), b.row(0).to_vec());
         let px = rmsd(&a, &b).ok_or_else(no_pair)?;
-        let candidate = Candidate { method: "rmsd", px, confidence: 1.0 };
+        let candidate = Candidate { method: "rmsd", center_px: px, confidence: 1.0 };
         let center = Center::Fixed(px);
         return Ok(AxisFound { center, confidence: 1.0, method: "rmsd", candidates: vec![candidate], tilt: None });
     }
@@ -213,7 +213,7 @@ pub fn find_axis_with(
         for (method, estimates) in [("line", lines), ("registration", registrations)] {
             if let Some(Estimate { px, confidence }) = to_half_turn(&pairs, &estimates) {
                 let inside = px > search.start && px < search.end;
-                candidates.push(Candidate { method, px, confidence: if inside { confidence } else { 0.0 } });
+                candidates.push(Candidate { method, center_px: px, confidence: if inside { confidence } else { 0.0 } });
             }
         }
         let points = pairs.iter().zip(&found).filter_map(|(p, f)| Some((p, &f.0.as_ref()?.1)));
@@ -231,7 +231,7 @@ pub fn find_axis_with(
         _ => candidates.first().filter(|c| c.confidence > 0.0).map(|c| (c.clone(), c.confidence)),
     }
     .ok_or_else(|| refusal(&candidates))?;
-    let mut center = Center::Fixed(best.px);
+    let mut center = Center::Fixed(best.center_px);
     if let Some((tilt, px)) = tilted
         && best.method == "line"
         && is_significant(&tilt, range.len())
@@ -257,9 +257,9 @@ fn agree(candidates: &[Candidate], cols: usize) -> Option<(Candidate, f64)> {
     let trusted: Vec<&Candidate> = candidates.iter().filter(|c| c.confidence >= LEAST_CONFIDENCE).collect();
     // In order of accuracy, as measured on phantoms and real scans; candidates come in this order.
     trusted.iter().find_map(|c| {
-        let others = trusted.iter().filter(|o| o.method != c.method && (o.px - c.px).abs() <= within);
+        let others = trusted.iter().filter(|o| o.method != c.method && (o.center_px - c.center_px).abs() <= within);
         let support = others.map(|o| o.confidence).fold(0.0, f64::max);
-        let against = trusted.iter().any(|o| (o.px - c.px).abs() > within);
+        let against = trusted.iter().any(|o| (o.center_px - c.center_px).abs() > within);
         let confidence = (c.confidence * support).sqrt() * if against { 0.7 } else { 1.0 };
         (support > 0.0).then(|| ((*c).clone(), confidence))
     })
@@ -427,7 +427,7 @@ fn by_moment(scan: &Scan, survey: &Survey, range: &Range<usize>, search: &Range<
     let inside = px > search.start && px < search.end;
     // Half confidence at a standard error of a quarter pixel.
     let confidence = if inside { 1.0 / (1.0 + (4.0 * error).powi(2)) } else { 0.0 };
-    Some(Candidate { method: "moment", px, confidence })
+    Some(Candidate { method: "moment", center_px: px, confidence })
 }
 
 /// Absorbance of both views of a pair, `[row, col]`.

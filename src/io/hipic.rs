@@ -11,7 +11,7 @@ use super::images::{Group, Image, Parts};
 use super::stack::images_of;
 use super::{folder_names, tiff_image};
 use crate::error::{Error, Result};
-use crate::geometry::uniform_angles;
+use crate::geometry::{covered_deg, uniform_angles};
 use crate::scan::{Scan, ScanInfo, ScanOptions};
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
@@ -171,7 +171,19 @@ pub(crate) fn assemble(
                 if info.path.is_dir() { info.path.as_path() } else { info.path.parent().unwrap_or(Path::new("")) };
             snapped(view_angles(text, folder, views.len())?)
         }
-        None if even_angles => uniform_angles(views.len(), 0.0, PI),
+        None if even_angles => {
+            // ct-rec would take any log for a half turn and make a wrong image of a full one.
+            let covered = covered_deg(&projections.iter().map(|s| s.angle_deg.to_radians()).collect::<Vec<_>>());
+            if covered > 190.0 {
+                let message = format!(
+                    "the angles of output.log cover {covered:.1} degrees, but this program reconstructs half a turn; \
+                     with the axis near the middle of the detector use wagiri run --turn full, and if the angles of the \
+                     log are wrong wagiri run --angles 180"
+                );
+                return Err(Error::unsupported(place, message));
+            }
+            uniform_angles(views.len(), 0.0, PI)
+        }
         None => {
             if let Some(pair) = projections.windows(2).find(|w| w[0].angle_deg == w[1].angle_deg) {
                 let message = "two projections are at the same angle; correct output.log, or give the angles with \

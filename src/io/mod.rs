@@ -7,7 +7,7 @@ mod bytes;
 mod conv_bat;
 mod hamamatsu;
 mod hdf5;
-pub mod hipic;
+mod hipic;
 mod his;
 mod images;
 mod nexus;
@@ -17,6 +17,7 @@ mod stack;
 mod tiff_image;
 
 pub use hipic::{HipicOptions, open_hipic};
+pub use shot_log::{Shot, ShotLog};
 
 mod sink;
 mod tiff_sink;
