@@ -52,10 +52,9 @@ demo: jar ## reconstruct the tooth scan in ImageJ by the menu command, into out/
 	@cp $(JAR) target/imagej/plugins/
 	$(RUN) $(SCREEN) "$$JAVA_HOME/bin/java" "-Duser.home=$(CURDIR)/target/imagej/home" \
 	  "-Dplugins.dir=$(CURDIR)/target/imagej" -cp "$$(ls target/m2/net/imagej/ij/*/ij-*.jar | tail -n 1)" \
-	  ij.ImageJ -batch "$(CURDIR)/fiji-plugin/macros/demo.ijm" "$(CURDIR)/tests/data/tooth/tooth.h5,$(CURDIR)/out/demo"
-	@test -s out/demo/demo.png && ls out/demo/rec/rec*.tif >/dev/null || \
-	  { echo "demo: ImageJ wrote no result" >&2; exit 1; }
-	@echo "out/demo/rec: $$(ls out/demo/rec/rec*.tif | wc -l) slices; out/demo/demo.png: the sheet"
+	  ij.ImageJ -batch "$(CURDIR)/.ci/demo.ijm" "$(CURDIR)"
+	$(RUN) target/release/wagiri preview tests/data/tooth/tooth.h5 out/demo/tooth --row 0 --sheet
+	@ls out/demo/rec/rec00000.tif out/demo/rec/rec00001.tif out/demo/tooth-sheet.png
 
 bench: setup ## measure the engines on one core, into docs/benchmarks.md
 	$(RUN) cargo bench --locked --bench engines > target/benchmarks.md

@@ -137,7 +137,7 @@ fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
             return Err(Error::invalid("rows", accepted).with("row_start", start).with("row_end", end));
         }
     };
-    Ok(RunOptions { rows, slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize) })
+    Ok(RunOptions { rows, slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize), artist: None })
 }
 
 /// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The

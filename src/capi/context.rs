@@ -50,12 +50,12 @@ pub struct wagiri_device {
     pub struct_size: u32,
     /// WAGIRI_DEVICE_CPU or WAGIRI_DEVICE_GPU.
     pub kind: i32,
+    /// Compute threads of the context on a processor; 0 for a GPU.
+    pub threads: u32,
     /// Model; valid until the context is freed.
     pub name: *const c_char,
     /// Memory of the device, bytes; 0 if unknown.
     pub memory_bytes: u64,
-    /// Compute threads of the context on a processor; 0 for a GPU.
-    pub threads: u32,
 }
 
 unsafe impl Versioned for wagiri_device {

@@ -53,6 +53,8 @@ pub struct wagiri_scan_details {
     pub struct_size: u32,
     /// 1 if there is a frame WAGIRI_FRAME_HALF_TURN, else 0.
     pub half_turn_frame: i32,
+    /// Number of `notes`.
+    pub note_count: u32,
     /// Projections that take part in a reconstruction.
     pub views: u64,
     /// Detector rows (slices).
@@ -75,8 +77,6 @@ pub struct wagiri_scan_details {
     pub path: *const c_char,
     /// `note_count` remarks that a user should see once.
     pub notes: *const *const c_char,
-    /// Number of `notes`.
-    pub note_count: u32,
 }
 
 unsafe impl Versioned for wagiri_scan_details {

@@ -180,7 +180,8 @@ pub(super) fn expect_shape(name: &'static str, given: &[usize], needed: [usize; 
 /// A struct that begins with `struct_size`, is valid when all bytes are 0, and only ever grows at its end.
 ///
 /// # Safety
-/// `repr(C)`, `u32` first, no field for which 0 bytes are invalid.
+/// `repr(C)`, `u32` first, no field for which 0 bytes are invalid, no padding at the end (a field that is appended later
+/// must change `sizeof`, or it could not be told whether a caller has set it).
 pub(super) unsafe trait Versioned: Copy {
     /// `sizeof` when the struct was first published.
     const FIRST_SIZE: usize;

@@ -5,7 +5,8 @@ use super::stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFac
 use crate::error::{Error, Result};
 use crate::geometry::{Center, view_weights};
 use crate::preprocess::normalise::{Air, BlackRule, NormaliseOptions, RowReport, normalise_rows};
-use crate::recon::{Engine, Fbp, FbpOptions, Filter, is_truncated};
+use crate::recon::pad::{edge_and_mean, is_truncated};
+use crate::recon::{Engine, Fbp, FbpOptions, Filter};
 use crate::rings;
 use crate::slab::{Domain, Halo, Slab, SlabShape};
 use ndarray::{Array3, Axis};
@@ -110,6 +111,7 @@ static RING_SORT: StageInfo = StageInfo {
 struct RingSortFactory;
 struct RingSort {
     kernel_px: usize,
+    threads: usize,
 }
 struct RingSortWorker(usize);
 
@@ -124,7 +126,7 @@ impl StageFactory for RingSortFactory {
                 .with("kernel_px", kernel_px)
                 .with("cols", setup.shape.cols));
         }
-        Ok(Box::new(RingSort { kernel_px }))
+        Ok(Box::new(RingSort { kernel_px, threads: setup.threads }))
     }
 }
 
@@ -136,7 +138,7 @@ impl Stage for RingSort {
         Ok(StagePlan {
             output: input,
             halo: Halo::default(),
-            scratch_bytes: rings::sort_scratch_bytes(input.dims[0], input.dims[1]),
+            scratch_bytes: rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.threads),
             cost_per_row: in_place_cost(input, 400.0),
         })
     }
@@ -325,10 +327,7 @@ impl FbpWorker<'_> {
             (_, None) => vec![false; rows],
             (None, _) => vec![true; rows],
             _ => run.context.pool().install(|| {
-                let decide = |i| {
-                    let sums = crate::recon::edge_and_mean(slab.data.index_axis(Axis(0), i));
-                    is_truncated(sums.edge_mean(), sums.mean(), self.stage.pad_threshold)
-                };
+                let decide = |i| edge_and_mean(slab.data.index_axis(Axis(0), i)).is_truncated(self.stage.pad_threshold);
                 (0..rows).into_par_iter().map(decide).collect()
             }),
         }

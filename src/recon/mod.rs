@@ -1,18 +1,19 @@
 //! Filtered back-projection: sinograms to slices. Must not know files, stages, C or Java.
+//!
+//! `filter` turns views into filtered views, `pad` extends truncated ones, `reference` and `direct` spread them over
+//! the image. `docs/theory/fbp.md` has the formulas.
+
+mod direct;
+mod filter;
+pub mod pad;
+mod reference;
 
 use crate::error::{Error, Result};
-use ndarray::{ArrayView3, ArrayViewMut3};
+use filter::RampFilter;
+use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3};
+use std::ops::Range;
 
-/// Ramp filter and its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// |f|, no window (Ramachandran and Lakshminarayanan).
-    Ramp,
-    /// |f| sinc(f) (Shepp and Logan).
-    SheppLogan,
-    /// |f| (1 + cos 2πf) / 2 (Chesler), the Hann window.
-    Chesler,
-}
+pub use filter::Filter;
 
 /// Which implementation computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +36,30 @@ pub struct FbpOptions {
 }
 
 /// Prepared reconstruction of slices of one size and set of angles: FFT plans, kernel, trigonometric tables.
-pub struct Fbp {}
+pub struct Fbp {
+    views: Vec<View>,
+    cols: usize,
+    filter: RampFilter,
+    engine: Engine,
+}
+
+/// One view: its direction, and what its filtered values count in the sum, 1/cm per unit of absorbance.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    cos: f64,
+    sin: f64,
+    weight_per_cm: f64,
+}
+
+/// Place in error messages.
+const PLACE: &str = "recon.fbp";
 
 impl Fbp {
     /// `angles_rad` and `weights_rad` (see `geometry::view_weights`): one per view. `cols`: detector width.
+    /// `pixel_um`: detector pixel at the sample.
+    ///
+    /// Errors: no views or columns, numbers of angles and weights that differ, values that are not finite, a pixel
+    /// size that is not positive.
     pub fn new(
         angles_rad: &[f64],
         weights_rad: &[f64],
@@ -46,18 +67,48 @@ impl Fbp {
         pixel_um: f64,
         options: &FbpOptions,
     ) -> Result<Self> {
-        let _ = (angles_rad, weights_rad, cols, pixel_um, options);
-        Err(Error::internal("recon.fbp", "stub"))
+        if angles_rad.is_empty() || angles_rad.len() != weights_rad.len() {
+            return Err(Error::invalid(PLACE, "expected one angle and one weight per view, and at least one view")
+                .with("angles", angles_rad.len())
+                .with("weights", weights_rad.len()));
+        }
+        if let Some(view) = (0..angles_rad.len()).find(|&m| !(angles_rad[m].is_finite() && weights_rad[m].is_finite()))
+        {
+            return Err(Error::invalid(PLACE, "angles and weights must be finite").with("view", view));
+        }
+        // Beyond, an image has more pixels than a slice file can hold, and the FFT length could overflow.
+        if !(1..=1 << 20).contains(&cols) {
+            return Err(Error::invalid(PLACE, "expected 1 to 1048576 detector columns").with("cols", cols));
+        }
+        if !(pixel_um.is_finite() && pixel_um > 0.0) {
+            return Err(Error::invalid(PLACE, "the pixel size must be greater than 0 µm").with("pixel_um", pixel_um));
+        }
+        let pixel_cm = 1e-4 * pixel_um;
+        let view = |(angle, weight): (&f64, &f64)| {
+            let (sin, cos) = angle.sin_cos();
+            View { cos, sin, weight_per_cm: weight / pixel_cm }
+        };
+        let views = angles_rad.iter().zip(weights_rad).map(view).collect();
+        Ok(Fbp { views, cols, filter: RampFilter::new(options.filter, cols, options.pad), engine: options.engine })
     }
+
     /// Working memory of [`Fbp::reconstruct`] for `rows` slices on `threads` threads, bytes.
     pub fn scratch_bytes(&self, rows: usize, threads: usize) -> u64 {
-        let _ = (rows, threads);
-        0
+        match self.engine {
+            Engine::Direct => direct::scratch_bytes(self, rows, threads),
+            Engine::Reference => reference::scratch_bytes(self),
+        }
     }
+
     /// `sinograms` `[row, view, col]` and the axis of each row, px → `out` `[row, y, x]`, 1/cm.
     ///
+    /// Row 0 of an image is the top, the axis is its middle. Pixels farther from the axis than the nearer edge of the
+    /// detector are exactly 0. The result of a row does not depend on the other rows, nor on the number of threads.
+    ///
     /// Threads are those of `pool`. `tick` is called on the calling thread, several times a second, with the finished
-    /// part (0 to 1); its error stops the work.
+    /// part (0 to 1); its error stops the work, and `out` then holds unfinished sums.
+    ///
+    /// Errors: shapes that do not fit together, an axis outside `0..=cols - 1`, sinogram values that are not finite.
     pub fn reconstruct(
         &self,
         pool: &rayon::ThreadPool,
@@ -66,7 +117,122 @@ impl Fbp {
         out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        let _ = (pool, sinograms, center_px, out, tick);
-        Err(Error::internal("recon.fbp", "stub"))
+        let rows = sinograms.shape()[0];
+        self.check_shape("sinograms", sinograms.shape(), [rows, self.views.len(), self.cols])?;
+        self.check_shape("out", out.shape(), [rows, self.cols, self.cols])?;
+        if center_px.len() != rows {
+            return Err(Error::invalid(PLACE, "expected one rotation axis per row")
+                .with("rows", rows)
+                .with("axes", center_px.len()));
+        }
+        center_px.iter().enumerate().try_for_each(|(row, &center)| self.check_center(row, center))?;
+        match self.engine {
+            Engine::Direct => direct::reconstruct(self, pool, sinograms, center_px, out, tick),
+            Engine::Reference => reference::reconstruct(self, pool, sinograms, center_px, out, tick),
+        }
+    }
+
+    /// One slice `[view, col]` → `[y, x]` in f64 throughout, on the calling thread, whatever the engine: the number that
+    /// every other engine is measured against.
+    ///
+    /// Errors: as [`Fbp::reconstruct`].
+    pub fn reference_slice(&self, sinogram: ArrayView2<f32>, center_px: f64) -> Result<Array2<f64>> {
+        self.check_shape("sinogram", sinogram.shape(), [self.views.len(), self.cols])?;
+        self.check_center(0, center_px)?;
+        let filtered = reference::filtered(self, sinogram, &mut || Ok(()))?;
+        let mut image = Array2::zeros((self.cols, self.cols));
+        for (y, mut row) in image.rows_mut().into_iter().enumerate() {
+            row.iter_mut().enumerate().for_each(|(x, v)| *v = reference::pixel(self, &filtered, center_px, y, x));
+        }
+        Ok(image)
+    }
+
+    fn check_shape<const D: usize>(&self, what: &'static str, shape: &[usize], expected: [usize; D]) -> Result<()> {
+        if shape == expected {
+            return Ok(());
+        }
+        let message = format!("expected {what} of shape {expected:?}");
+        Err(Error::invalid(PLACE, message).with("shape", format!("{shape:?}")))
+    }
+
+    fn check_center(&self, row: usize, center_px: f64) -> Result<()> {
+        if center_px >= 0.0 && center_px <= self.cols as f64 - 1.0 {
+            return Ok(());
+        }
+        let accepted = format!("the rotation axis must lie on the detector, 0 to {} px", self.cols - 1);
+        Err(Error::invalid(PLACE, accepted).with("center_px", center_px).with("row", row))
+    }
+
+    /// Filters view `view` and, if there is one, the next; the values are in the real and the imaginary part.
+    ///
+    /// Refuses what would become infinite or NaN in the image.
+    fn filter_pair<'s>(
+        &self,
+        sinogram: ArrayView2<f32>,
+        view: usize,
+        scratch: &'s mut filter::Scratch,
+    ) -> Result<&'s [filter::Complex]> {
+        let next = (view + 1).min(self.views.len() - 1);
+        let second = (next > view).then(|| sinogram.row(next));
+        let filtered = self.filter.apply(sinogram.row(view), second, scratch).map_err(|col| {
+            let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
+            let view = if sinogram[[view, col]].is_finite() { next } else { view };
+            Error::invalid(PLACE, message).with("view", view).with("column", col)
+        })?;
+        let limit = f64::from(f32::MAX) / (4 * self.views.len()) as f64;
+        let (a, b) = (self.views[view].weight_per_cm, self.views[next].weight_per_cm);
+        let fits = |z: &filter::Complex| (a * z.re).abs() <= limit && (b * z.im).abs() <= limit;
+        if !filtered.iter().all(fits) {
+            return Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view));
+        }
+        Ok(filtered)
+    }
+}
+
+/// Distance of the middle of pixel `i` from the middle of `cols` pixels.
+fn offset(cols: usize, i: usize) -> f64 {
+    i as f64 - (cols as f64 - 1.0) / 2.0
+}
+
+/// Square of the radius that every view sees.
+fn radius2(cols: usize, center_px: f64) -> f64 {
+    let half = (cols as f64 - 1.0) / 2.0;
+    (half - (half - center_px).abs()).powi(2)
+}
+
+/// Pixels of image row `y` inside the circle that every view sees.
+fn inside(cols: usize, center_px: f64, y: usize) -> Range<usize> {
+    let (y2, r2) = (offset(cols, y).powi(2), radius2(cols, center_px));
+    let is_inside = |x: usize| offset(cols, x).powi(2) + y2 <= r2;
+    let middle = cols.div_ceil(2);
+    let mut first = (-offset(cols, 0) - (r2 - y2).max(0.0).sqrt()).max(0.0) as usize;
+    while first > 0 && is_inside(first - 1) {
+        first -= 1;
+    }
+    while first < middle && !is_inside(first) {
+        first += 1;
+    }
+    if first < middle { first..cols - first } else { 0..0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circle_rows_are_those_of_the_pixel_by_pixel_test() {
+        for cols in 1..40 {
+            for center in [0.0, 0.3, 3.0, (cols as f64 - 1.0) / 2.0, cols as f64 - 1.0] {
+                if center > cols as f64 - 1.0 {
+                    continue;
+                }
+                for y in 0..cols {
+                    let plain: Vec<usize> = (0..cols)
+                        .filter(|&x| offset(cols, x).powi(2) + offset(cols, y).powi(2) <= radius2(cols, center))
+                        .collect();
+                    assert_eq!(inside(cols, center, y).collect::<Vec<_>>(), plain, "{cols} {center} {y}");
+                }
+            }
+        }
     }
 }

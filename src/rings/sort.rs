@@ -43,7 +43,8 @@ pub fn sort(mut sino: ArrayViewMut2<f32>, kernel_px: usize) -> Result<()> {
         return Ok(());
     }
     if kernel > 2 * cols - 1 {
-        let accepted = format!("the median window must be at most {} px for a detector of {cols} columns", 2 * cols - 1);
+        let accepted =
+            format!("the median window must be at most {} px for a detector of {cols} columns", 2 * cols - 1);
         return Err(Error::invalid("ring.sort", accepted).with("kernel_px", kernel_px));
     }
     // The rank and the row of a value share one integer key.

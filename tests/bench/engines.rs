@@ -46,7 +46,7 @@ fn main() {
             let centers = vec![(cols as f64 - 1.0) / 2.0; slices];
             let mut out = Array3::zeros((slices, cols, cols));
             let each = median(runs, || {
-                let work = || fbp.reconstruct(&pool, sinograms.view(), &centers, out.view_mut(), &mut |_| Ok(()));
+                let mut work = || fbp.reconstruct(&pool, sinograms.view(), &centers, out.view_mut(), &mut |_| Ok(()));
                 seconds(|| work().expect("reconstruction")) / slices as f64
             });
             let middle = out[[0, cols / 2, cols / 2]];

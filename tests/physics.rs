@@ -1,0 +1,442 @@
+//! Reconstruction against physics: known objects in, known numbers out; and the engines against one another.
+
+mod common;
+
+use common::{Ellipse, Lcg, sinogram, xy};
+use ndarray::{Array2, Array3, ArrayView2, Axis, s, stack};
+use rayon::ThreadPool;
+use std::f64::consts::PI;
+use wagiri::geometry::{uniform_angles, view_weights};
+use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
+use wagiri::{Error, ErrorKind, Result};
+
+const FILTERS: [Filter; 3] = [Filter::Ramp, Filter::SheppLogan, Filter::Chesler];
+const CHESLER: FbpOptions = FbpOptions { filter: Filter::Chesler, engine: Engine::Direct, pad: false };
+
+fn pool(threads: usize) -> ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+fn fbp(angles: &[f64], cols: usize, pixel_um: f64, options: FbpOptions) -> Fbp {
+    Fbp::new(angles, &view_weights(angles), cols, pixel_um, &options).unwrap()
+}
+
+/// One slice with the engine that `fbp` was made for.
+fn slice(fbp: &Fbp, sino: &Array2<f32>, center: f64) -> Array2<f32> {
+    volume(fbp, &pool(2), &sino.clone().insert_axis(Axis(0)), &[center]).unwrap().remove_axis_0()
+}
+
+fn volume(fbp: &Fbp, pool: &ThreadPool, sinos: &Array3<f32>, centers: &[f64]) -> Result<Array3<f32>> {
+    let (rows, _, cols) = sinos.dim();
+    // NaN shows what was never written.
+    let mut out = Array3::from_elem((rows, cols, cols), f32::NAN);
+    fbp.reconstruct(pool, sinos.view(), centers, out.view_mut(), &mut |_| Ok(()))?;
+    Ok(out)
+}
+
+trait RemoveAxis {
+    fn remove_axis_0(self) -> Array2<f32>;
+}
+impl RemoveAxis for Array3<f32> {
+    fn remove_axis_0(self) -> Array2<f32> {
+        self.index_axis_move(Axis(0), 0)
+    }
+}
+
+fn noise(views: usize, cols: usize, seed: u64) -> Array2<f32> {
+    let mut random = Lcg(seed);
+    Array2::from_shape_simple_fn((views, cols), || random.unit() as f32 * 2.0 - 0.5)
+}
+
+/// rms and maximum of `a - b` over the maximum of |b|.
+fn difference<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f64>) -> (f64, f64) {
+    let (mut sum2, mut worst, mut top, mut count) = (0.0, 0.0f64, 0.0f64, 0.0);
+    for (a, b) in a.into_iter().zip(b) {
+        let d = f64::from(*a) - b;
+        assert!(d.is_finite());
+        sum2 += d * d;
+        worst = worst.max(d.abs());
+        top = top.max(b.abs());
+        count += 1.0;
+    }
+    ((sum2 / count as f64).sqrt() / top, worst / top)
+}
+
+/// The formulas word by word: extended view, convolution sum, linear interpolation, sum over the views.
+fn plain(sino: &Array2<f32>, filter: Filter, pad: bool, center: f64, start: f64, pixel_cm: f64) -> Array2<f64> {
+    let (m, n) = sino.dim();
+    let h = |i: i64| {
+        let d = i as f64;
+        match (filter, i.abs()) {
+            (Filter::Ramp, 0) => 0.25,
+            (Filter::SheppLogan, _) => 2.0 / (PI * PI * (1.0 - 4.0 * d * d)),
+            (Filter::Chesler, 0) => 0.125 - 1.0 / (2.0 * PI * PI),
+            (Filter::Chesler, 1) => 0.0625 - 1.0 / (2.0 * PI * PI),
+            (Filter::Ramp, i) if i % 2 == 1 => -1.0 / (PI * PI * d * d),
+            (Filter::Ramp, _) => 0.0,
+            (Filter::Chesler, i) if i % 2 == 1 => -1.0 / (2.0 * PI * PI * d * d),
+            (Filter::Chesler, _) => -(d * d + 1.0) / (2.0 * PI * PI * (d * d - 1.0).powi(2)),
+        }
+    };
+    let w = if pad { n as i64 / 2 } else { 0 };
+    let last = n as i64 - 1;
+    let extended = |view: usize, k: i64| {
+        let beyond = (-k).max(k - last).max(0);
+        let taper = if beyond == 0 { 1.0 } else { (1.0 + (PI * beyond as f64 / w as f64).cos()) / 2.0 };
+        f64::from(sino[[view, k.clamp(0, last) as usize]]) * taper
+    };
+    let q = Array2::from_shape_fn((m, n), |(view, i)| {
+        (-w..=last + w).map(|k| extended(view, k) * h(i as i64 - k)).sum::<f64>()
+    });
+    let half = (n as f64 - 1.0) / 2.0;
+    let radius = half - (half - center).abs();
+    Array2::from_shape_fn((n, n), |(row, col)| {
+        let (x, y) = (col as f64 - half, half - row as f64);
+        if x * x + y * y > radius * radius {
+            return 0.0;
+        }
+        let views = (0..m).map(|view| {
+            let theta = start + PI * view as f64 / m as f64;
+            let r = x * theta.cos() + y * theta.sin() + center;
+            let i = r.floor() as i64;
+            let at = |i: i64| if (0..=last).contains(&i) { q[[view, i as usize]] } else { 0.0 };
+            at(i) + (at(i + 1) - at(i)) * (r - i as f64)
+        });
+        PI / (m as f64 * pixel_cm) * views.sum::<f64>()
+    })
+}
+
+#[test]
+fn reference_engine_computes_the_written_formulas() {
+    let mut cases = 0;
+    for filter in FILTERS {
+        for pad in [false, true] {
+            for (n, m, center) in [
+                (1, 3, 0.0),
+                (2, 1, 0.5),
+                (16, 1, 7.5),
+                (33, 2, 16.0),
+                (40, 31, 14.3),
+                (41, 24, 0.0),
+                (37, 25, 36.0),
+                (64, 45, 33.7),
+            ] {
+                let sino = noise(m, n, (n * m) as u64);
+                let angles = uniform_angles(m, 0.37, PI);
+                let ours = fbp(&angles, n, 12.5, FbpOptions { filter, engine: Engine::Reference, pad })
+                    .reference_slice(sino.view(), center)
+                    .unwrap();
+                let truth = plain(&sino, filter, pad, center, 0.37, 12.5e-4);
+                let top = truth.iter().fold(0.0f64, |a, b| a.max(b.abs()));
+                let worst = ours.iter().zip(&truth).fold(0.0f64, |a, (x, y)| a.max((x - y).abs()));
+                // Two ways to sum some 1e3 to 1e4 terms in f64 differ by some 1e-14.
+                assert!(worst <= 1e-12 * top, "{filter:?} pad={pad} n={n} m={m}: {:e}", worst / top);
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, 48);
+}
+
+/// Four ellipses of about 1 1/cm side by side within a circle of `radius` px.
+fn four_ellipses(radius: f64) -> Vec<Ellipse> {
+    let e = |x: f64, y: f64, a: f64, b: f64, turn_deg: f64, mu_per_cm: f64| Ellipse {
+        x: x * radius,
+        y: y * radius,
+        a: a * radius,
+        b: b * radius,
+        turn_rad: f64::to_radians(turn_deg),
+        mu_per_cm,
+    };
+    vec![
+        e(-0.38, 0.34, 0.36, 0.22, 25.0, 1.0),
+        e(0.42, 0.30, 0.20, 0.32, -15.0, 0.9),
+        e(-0.25, -0.45, 0.30, 0.18, -40.0, 1.1),
+        e(0.38, -0.42, 0.24, 0.24, 0.0, 1.0),
+    ]
+}
+
+#[test]
+fn direct_engine_agrees_with_the_reference() {
+    let uneven: Vec<f64> = (0..301).map(|m| 0.2 + PI * (m as f64 + 0.3 * (m as f64).sin()) / 301.0).collect();
+    for (cols, center, angles, filter, pad) in [
+        (256, 127.5, uniform_angles(402, 0.0, PI), Filter::Chesler, false),
+        (257, 131.3, uniform_angles(301, 0.1, PI), Filter::Ramp, true),
+        (251, 101.77, uneven, Filter::SheppLogan, false),
+        (190, 94.1, uniform_angles(129, 3.0, -PI), Filter::Chesler, true),
+        (64, 61.0, uniform_angles(33, 0.0, 2.0 * PI), Filter::Ramp, false),
+        (7, 2.9, uniform_angles(1, 0.4, PI), Filter::Chesler, true),
+        (1, 0.0, uniform_angles(2, 0.4, PI), Filter::Chesler, true),
+    ] {
+        let radius = (cols as f64 - 1.0) / 2.0 - ((cols as f64 - 1.0) / 2.0 - center).abs();
+        let mut sino = sinogram(&four_ellipses(radius.max(3.0)), &angles, cols, center, 6.5);
+        sino += 0.01;
+        let fbp = fbp(&angles, cols, 6.5, FbpOptions { filter, engine: Engine::Direct, pad });
+        let ours = slice(&fbp, &sino, center);
+        let truth = fbp.reference_slice(sino.view(), center).unwrap();
+        let (rms, max) = difference(&ours, &truth);
+        // Filtered values are rounded to 24 bits and summed in blocks of 32 views: some 1e-7 each, random in sign.
+        assert!(rms <= 1e-6 && max <= 5e-6, "cols={cols} {filter:?}: rms {rms:e}, max {max:e}");
+        // Outside the circle both are exactly 0.
+        assert!(ours.iter().zip(&truth).all(|(a, b)| *b != 0.0 || *a == 0.0));
+    }
+}
+
+#[test]
+fn reference_engine_fills_a_volume_like_its_slices() {
+    let angles = uniform_angles(20, 0.0, PI);
+    let fbp = fbp(&angles, 24, 1.0, FbpOptions { filter: Filter::Ramp, engine: Engine::Reference, pad: true });
+    let sinos = stack![Axis(0), noise(20, 24, 1), noise(20, 24, 2)];
+    let centers = [11.5, 10.2];
+    let out = volume(&fbp, &pool(3), &sinos, &centers).unwrap();
+    for (i, center) in centers.into_iter().enumerate() {
+        let slice = fbp.reference_slice(sinos.index_axis(Axis(0), i), center).unwrap();
+        assert_eq!(out.index_axis(Axis(0), i), slice.mapv(|v| v as f32));
+    }
+}
+
+/// Mean over the pixels within `radius` px of (x, y).
+fn mean_near(image: ArrayView2<f32>, x: f64, y: f64, radius: f64) -> f64 {
+    let size = image.nrows();
+    let near = image.indexed_iter().filter(|((row, col), _)| {
+        let (px, py) = xy(size, *row, *col);
+        (px - x).hypot(py - y) <= radius
+    });
+    let (sum, count) = near.fold((0.0, 0.0), |(sum, count), (_, v)| (sum + f64::from(*v), count + 1.0));
+    sum / count
+}
+
+/// Centre of mass of what exceeds half of `top`.
+fn centroid(image: ArrayView2<f32>, top: f32) -> (f64, f64) {
+    let size = image.nrows();
+    let bright = image.indexed_iter().filter(|(_, v)| **v > 0.5 * top);
+    let (x, y, n) = bright.fold((0.0, 0.0, 0.0), |(x, y, n), ((row, col), _)| {
+        let (px, py) = xy(size, row, col);
+        (x + px, y + py, n + 1.0)
+    });
+    (x / n, y / n)
+}
+
+#[test]
+fn a_disc_comes_back_with_its_value_in_its_place() {
+    for (cols, center, pixel_um) in [(128, 63.5, 10.0), (129, 64.0, 0.5), (128, 60.2, 10.0)] {
+        let angles = uniform_angles(200, 0.0, PI);
+        let disc = Ellipse::disc(21.0, 17.0, 14.0, 2.0);
+        let sino = sinogram(&[disc], &angles, cols, center, pixel_um);
+        for filter in FILTERS {
+            let fbp = fbp(&angles, cols, pixel_um, FbpOptions { filter, ..CHESLER });
+            let image = slice(&fbp, &sino, center);
+            // Views are sampled at points, so a circle of radius 14 px is seen with an area known to about 0.1 %, and
+            // 200 views over a 14 px disc leave streaks of the same order; the ramp without window has the strongest.
+            let mean = mean_near(image.view(), 21.0, 17.0, 9.0);
+            assert!((mean - 2.0).abs() < 0.006, "{filter:?}: {mean}");
+            // Some 600 pixels, those on the edge counted or not: 0.05 px.
+            let (x, y) = centroid(image.view(), 2.0);
+            assert!((x - 21.0).abs() < 0.05 && (y - 17.0).abs() < 0.05, "{filter:?}: {x} {y}");
+            assert!(mean_near(image.view(), -21.0, 17.0, 9.0).abs() < 0.006);
+        }
+    }
+}
+
+#[test]
+fn a_positive_angle_turns_the_object_counter_clockwise() {
+    let taken = uniform_angles(180, 0.0, PI);
+    let sino = sinogram(&[Ellipse::disc(40.0, 0.0, 6.0, 2.0)], &taken, 128, 63.5, 10.0);
+    let turned = uniform_angles(180, f64::to_radians(30.0), PI);
+    let image = slice(&fbp(&turned, 128, 10.0, CHESLER), &sino, 63.5);
+    let (x, y) = centroid(image.view(), 2.0);
+    assert!((x - 34.64).abs() < 0.05 && (y - 20.0).abs() < 0.05, "{x} {y}");
+}
+
+#[test]
+fn full_and_closed_turns_give_the_same_values_as_a_half_turn() {
+    let objects = [Ellipse::disc(18.0, -12.0, 15.0, 2.0), Ellipse::disc(-20.0, 10.0, 11.0, 1.0)];
+    let closed: Vec<f64> = (0..=180).map(|m| f64::to_radians(m as f64)).collect();
+    let closed_full: Vec<f64> = (0..=360).map(|m| f64::to_radians(m as f64)).collect();
+    for angles in [
+        uniform_angles(180, 0.0, PI),
+        uniform_angles(180, 0.0, -PI),
+        uniform_angles(360, 0.0, 2.0 * PI),
+        uniform_angles(361, 0.0, 2.0 * PI),
+        closed,
+        closed_full,
+    ] {
+        let sino = sinogram(&objects, &angles, 101, 48.6, 5.0);
+        let image = slice(&fbp(&angles, 101, 5.0, CHESLER), &sino, 48.6);
+        // As for the single disc.
+        for (x, y, mu) in [(18.0, -12.0, 2.0), (-20.0, 10.0, 1.0)] {
+            let mean = mean_near(image.view(), x, y, 7.0);
+            assert!((mean - mu).abs() < 0.006, "{} views: {mean}", angles.len());
+        }
+    }
+}
+
+#[test]
+fn padding_takes_the_rim_off_a_sample_wider_than_the_detector() {
+    let angles = uniform_angles(180, 0.0, PI);
+    let sino = sinogram(&[Ellipse::disc(0.0, 0.0, 80.0, 1.0)], &angles, 128, 63.5, 10.0);
+    let rim = |pad| {
+        let image = slice(&fbp(&angles, 128, 10.0, FbpOptions { pad, ..CHESLER }), &sino, 63.5);
+        mean_near(image.view(), 60.0, 0.0, 3.0) - mean_near(image.view(), 0.0, 0.0, 10.0)
+    };
+    let (without, with) = (rim(false), rim(true));
+    assert!(without > 0.3 && with.abs() < 0.3 * without, "{without} {with}");
+}
+
+#[test]
+fn accuracy_on_four_ellipses_of_1024_px() {
+    let (cols, center, pixel_um) = (1024, 511.5, 10.0);
+    let angles = uniform_angles(1608, 0.0, PI);
+    // A body of 1 1/cm that holds three parts a little denser and lighter.
+    let e = |x, y, a, b, turn_deg: f64, mu_per_cm| Ellipse { x, y, a, b, turn_rad: turn_deg.to_radians(), mu_per_cm };
+    let objects = [
+        e(0.0, 0.0, 440.0, 350.0, 12.0, 1.0),
+        e(-160.0, 70.0, 130.0, 80.0, 35.0, 0.2),
+        e(170.0, 90.0, 70.0, 120.0, -20.0, -0.2),
+        e(30.0, -170.0, 150.0, 60.0, 8.0, 0.1),
+    ];
+    let sino = sinogram(&objects, &angles, cols, center, pixel_um);
+    let fbp = fbp(&angles, cols, pixel_um, CHESLER);
+    let direct = slice(&fbp, &sino, center);
+    let reference = FbpOptions { engine: Engine::Reference, ..CHESLER };
+    let reference = slice(&self::fbp(&angles, cols, pixel_um, reference), &sino, center).mapv(f64::from);
+    let flat = |image: &dyn Fn(usize, usize) -> f64| {
+        let (mut sum, mut sum2, mut count) = (0.0, 0.0, 0.0);
+        for row in 0..cols {
+            for col in 0..cols {
+                let (x, y) = xy(cols, row, col);
+                let in_body = objects[0].level(x, y) < 1.0;
+                if in_body && objects.iter().all(|e| e.edge_distance_at_least(x, y) >= 8.0) {
+                    let inside = objects.iter().filter(|e| e.level(x, y) < 1.0);
+                    let d = image(row, col) - inside.map(|e| e.mu_per_cm).sum::<f64>();
+                    sum += d;
+                    sum2 += d * d;
+                    count += 1.0;
+                }
+            }
+        }
+        ((sum2 / count as f64).sqrt(), sum / count)
+    };
+    for (rmse, bias) in [flat(&|y, x| f64::from(direct[[y, x]])), flat(&|y, x| reference[[y, x]])] {
+        println!("flat RMSE {rmse:e}, bias {bias:e}");
+        assert!(rmse <= 7.9e-4 && bias.abs() <= 1e-5, "RMSE {rmse:e}, bias {bias:e}");
+    }
+    let (rms, max) = difference(&direct, &reference);
+    println!("direct against reference: rms {rms:e}, max {max:e}");
+    assert!(rms <= 1e-6 && max <= 5e-6, "rms {rms:e}, max {max:e}");
+}
+
+#[test]
+fn bits_do_not_depend_on_threads_or_slab_height() {
+    let angles = uniform_angles(163, 0.1, PI);
+    let fbp = fbp(&angles, 90, 3.0, CHESLER);
+    let sinos: Vec<_> = (0..23).map(|row| noise(163, 90, row).insert_axis(Axis(0))).collect();
+    let sinos = ndarray::concatenate(Axis(0), &sinos.iter().map(|a| a.view()).collect::<Vec<_>>()).unwrap();
+    // A fixed axis, a tilted one, and one in steps.
+    for tilt in [|_| 44.1, |row| 44.0 + 0.05 * row as f64, |row: usize| 44.0 + (row / 6) as f64] {
+        let centers: Vec<f64> = (0..23).map(tilt).collect();
+        let whole = volume(&fbp, &pool(2), &sinos, &centers).unwrap();
+        for threads in [1, 3, 7] {
+            assert_eq!(volume(&fbp, &pool(threads), &sinos, &centers).unwrap(), whole, "{threads} threads");
+        }
+        for height in [1, 3, 7] {
+            for (i, centers) in centers.chunks(height).enumerate() {
+                let rows = s![i * height..i * height + centers.len(), .., ..];
+                let part = volume(&fbp, &pool(2), &sinos.slice(rows).to_owned(), centers).unwrap();
+                assert_eq!(part, whole.slice(rows), "slabs of {height}");
+            }
+        }
+    }
+}
+
+#[test]
+fn arrays_with_other_memory_orders_give_the_same() {
+    let angles = uniform_angles(40, 0.0, PI);
+    let fbp = fbp(&angles, 30, 1.0, CHESLER);
+    let sinos = stack![Axis(0), noise(40, 30, 1), noise(40, 30, 2)];
+    let whole = volume(&fbp, &pool(1), &sinos, &[14.5; 2]).unwrap();
+    let (turned, mut out) = (sinos.t().as_standard_layout().into_owned(), Array3::zeros((30, 30, 2)));
+    let (view, out_view) = (turned.view().reversed_axes(), out.view_mut().reversed_axes());
+    fbp.reconstruct(&pool(1), view, &[14.5; 2], out_view, &mut |_| Ok(())).unwrap();
+    assert_eq!(out.t(), whole);
+}
+
+#[test]
+fn an_error_of_tick_stops_the_work_inside_a_slice() {
+    let angles = uniform_angles(700, 0.0, PI);
+    let caller = std::thread::current().id();
+    for engine in [Engine::Direct, Engine::Reference] {
+        let fbp = fbp(&angles, 320, 1.0, FbpOptions { engine, ..CHESLER });
+        let sinos = noise(700, 320, 3).insert_axis(Axis(0));
+        let mut out = Array3::zeros((1, 320, 320));
+        let mut seen = Vec::new();
+        let result = fbp.reconstruct(&pool(2), sinos.view(), &[150.0], out.view_mut(), &mut |part| {
+            assert_eq!(std::thread::current().id(), caller);
+            seen.push(part);
+            if seen.len() == 3 { Err(Error::cancelled("test")) } else { Ok(()) }
+        });
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(seen.len() == 3 && seen[2] < 1.0 && seen.is_sorted(), "{seen:?}");
+    }
+}
+
+#[test]
+fn progress_rises_from_0_to_1() {
+    let angles = uniform_angles(300, 0.0, PI);
+    let sinos = stack![Axis(0), noise(300, 64, 1), noise(300, 64, 2), noise(300, 64, 3)];
+    for engine in [Engine::Direct, Engine::Reference] {
+        let fbp = fbp(&angles, 64, 1.0, FbpOptions { engine, ..CHESLER });
+        let (mut seen, mut out) = (Vec::new(), Array3::zeros((3, 64, 64)));
+        let mut tick = |part: f64| {
+            seen.push(part);
+            Ok(())
+        };
+        fbp.reconstruct(&pool(2), sinos.view(), &[31.0, 31.0, 32.0], out.view_mut(), &mut tick).unwrap();
+        assert!(seen.is_sorted() && seen.first() == Some(&0.0) && seen.last() == Some(&1.0), "{seen:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused_in_words() {
+    let angles = uniform_angles(10, 0.0, PI);
+    let weights = view_weights(&angles);
+    let new = |angles: &[f64], weights: &[f64], cols, pixel| Fbp::new(angles, weights, cols, pixel, &CHESLER).err();
+    for error in [
+        new(&[], &[], 8, 1.0),
+        new(&angles, &weights[1..], 8, 1.0),
+        new(&angles, &weights, 0, 1.0),
+        new(&angles, &weights, usize::MAX, 1.0),
+        new(&angles, &weights, 8, 0.0),
+        new(&angles, &weights, 8, f64::NAN),
+        new(&[f64::NAN; 10], &weights, 8, 1.0),
+        new(&angles, &[f64::INFINITY; 10], 8, 1.0),
+    ] {
+        assert_eq!(error.unwrap().kind(), ErrorKind::Invalid);
+    }
+    for engine in [Engine::Direct, Engine::Reference] {
+        let fbp = fbp(&angles, 8, 1.0, FbpOptions { engine, ..CHESLER });
+        let good = noise(10, 8, 1).insert_axis(Axis(0));
+        let message = |sinos: &Array3<f32>, centers: &[f64]| {
+            let mut out = Array3::zeros((1, 8, 8));
+            let error = fbp.reconstruct(&pool(1), sinos.view(), centers, out.view_mut(), &mut |_| Ok(())).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            error.to_string()
+        };
+        for center in [-0.1, 7.1, f64::NAN] {
+            let text = message(&good, &[center]);
+            assert!(text.contains("0 to 7 px") && text.contains(&format!("center_px = {center}")), "{text}");
+        }
+        assert!(message(&good, &[]).contains("one rotation axis per row"));
+        let narrow = noise(10, 7, 1).insert_axis(Axis(0));
+        assert!(message(&narrow, &[3.0]).contains("[1, 10, 8]"));
+        for (view, value) in [(4, f32::NAN), (5, f32::INFINITY)] {
+            let mut bad = good.clone();
+            bad[[0, view, 6]] = value;
+            let text = message(&bad, &[3.0]);
+            assert!(text.contains(&format!("view = {view}")) && text.contains("column = 6"), "{text}");
+        }
+        let mut huge = good.clone();
+        huge[[0, 9, 3]] = 3e38;
+        assert!(message(&huge, &[3.0]).contains("too large"));
+    }
+}
