@@ -268,19 +268,22 @@ mod c {
             cc(dir.path(), "tests/abi/plugins/layout.c", &["-Wall", "-Wextra", "-Wpedantic", "-Werror"], "layout");
         let printed = String::from_utf8(Command::new(program).output().unwrap().stdout).unwrap();
         let mut text = String::new();
-        #[rustfmt::skip]
-        {
-            layout!(text, "wagiri_param_desc", abi::ParamDesc: struct_size, kind, name, unit, help, default_text, min, max, choices, choice_count, allow_auto);
-            layout!(text, "wagiri_value", abi::Value: kind, reserved, integer, number, text);
-            layout!(text, "wagiri_setup", abi::Setup: struct_size, reserved, views, rows, cols, flats, angles_rad, center_px, center_px_per_row, pixel_um);
-            layout!(text, "wagiri_slab_shape", abi::SlabShape: struct_size, domain, rows, dims);
-            layout!(text, "wagiri_stage_plan", abi::StagePlan: struct_size, halo_below, halo_above, reserved, dims, scratch_bytes, cost_per_row);
-            layout!(text, "wagiri_slab", abi::Slab: struct_size, domain, rows, dims, first_row, halo_below, halo_above, data);
-            layout!(text, "wagiri_slab_out", abi::SlabOut: struct_size, domain, rows, dims, data);
-            layout!(text, "wagiri_host", abi::Host: struct_size, abi, ctx, log, cancelled, scratch, parallel_for);
-            layout!(text, "wagiri_stage_desc", abi::StageDesc: struct_size, input, output, threading, id, summary, params, param_count, reserved, create, plan, worker_new, process, worker_free, destroy);
-            layout!(text, "wagiri_plugin_entry", abi::PluginEntry: struct_size, abi, id, version, vendor, stages, stage_count, reserved);
-        }
+        layout!(text, "wagiri_param_desc", abi::ParamDesc: struct_size, kind, name, unit, help, default_text,
+            min, max, choices, choice_count, allow_auto);
+        layout!(text, "wagiri_value", abi::Value: kind, reserved, integer, number, text);
+        layout!(text, "wagiri_setup", abi::Setup: struct_size, reserved, views, rows, cols, flats, angles_rad,
+            center_px, center_px_per_row, pixel_um);
+        layout!(text, "wagiri_slab_shape", abi::SlabShape: struct_size, domain, rows, dims);
+        layout!(text, "wagiri_stage_plan", abi::StagePlan: struct_size, halo_below, halo_above, reserved, dims,
+            scratch_bytes, cost_per_row);
+        layout!(text, "wagiri_slab", abi::Slab: struct_size, domain, rows, dims, first_row, halo_below,
+            halo_above, data);
+        layout!(text, "wagiri_slab_out", abi::SlabOut: struct_size, domain, rows, dims, data);
+        layout!(text, "wagiri_host", abi::Host: struct_size, abi, ctx, log, cancelled, scratch, parallel_for);
+        layout!(text, "wagiri_stage_desc", abi::StageDesc: struct_size, input, output, threading, id, summary,
+            params, param_count, reserved, create, plan, worker_new, process, worker_free, destroy);
+        layout!(text, "wagiri_plugin_entry", abi::PluginEntry: struct_size, abi, id, version, vendor, stages,
+            stage_count, reserved);
         macro_rules! constants {
             ($($name:ident)+) => { $(text += &format!("{} {}\n", stringify!($name), abi::$name);)+ };
         }
@@ -342,7 +345,7 @@ mod c {
         let long = format!("-DSUMMARY=\"{}\"", "x".repeat(5000));
         for (flag, message) in [
             ("-DABI=0x00020003u", "the plugin uses plugin interface 2.3; this wagiri accepts 1.x"),
-            ("-DENTRY_SIZE=8", "the plugin entry has struct_size 8; expected 56 to 4096"),
+            ("-DENTRY_SIZE=8", "the plugin entry has struct_size 8; expected 48 to 4096"),
             ("-DSTAGES=NULL", "stages are a table that is NULL or misaligned"),
             ("-DSTAGE_COUNT=0", "stages are 0 in number; expected 1 to 256"),
             ("-DSTAGE_COUNT=1000000", "stages are 1000000 in number; expected 1 to 256"),
@@ -362,7 +365,7 @@ mod c {
             ("-DPARAM_COUNT=3", "stage 1: test.good: parameter 3: the description is NULL or misaligned"),
             (
                 "-DPARAM_SIZE=0",
-                "stage 1: test.good: parameter 1: the description has struct_size 0; expected 80 to 4096",
+                "stage 1: test.good: parameter 1: the description has struct_size 0; expected 72 to 4096",
             ),
             ("-DNAME=NULL", "stage 1: test.good: parameter 1: name is NULL"),
             ("-DNAME=\"mode\"", "stage 1: test.good: two parameters are named mode"),

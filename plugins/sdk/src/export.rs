@@ -24,7 +24,7 @@ impl<S: Stage> Describe for S {
         id: S::ID.as_ptr(),
         summary: S::SUMMARY.as_ptr(),
         // `&Param` and a pointer to its only field are the same.
-        params: S::PARAMS.as_ptr() as *const &Param as *const *const abi::ParamDesc,
+        params: S::PARAMS.as_ptr().cast(),
         param_count: S::PARAMS.len() as u32,
         reserved: 0,
         create: Some(create::<S>),
