@@ -103,7 +103,7 @@ pub struct Slab {
     pub domain: i32,
     pub rows: u64,
     pub dims: [u64; 2],
-    pub first_row: u64,
+    pub first_row: i64,
     pub halo_below: u32,
     pub halo_above: u32,
     pub data: *const f32,

@@ -24,7 +24,7 @@ impl<S: Stage> Describe for S {
         id: S::ID.as_ptr(),
         summary: S::SUMMARY.as_ptr(),
         // `&Param` and a pointer to its only field are the same.
-        params: S::PARAMS.as_ptr() as *const &Param as *const *const abi::ParamDesc,
+        params: S::PARAMS.as_ptr().cast(),
         param_count: S::PARAMS.len() as u32,
         reserved: 0,
         create: Some(create::<S>),
@@ -243,7 +243,7 @@ unsafe extern "C" fn process<S: Stage>(
         };
         let input = Input {
             shape: from,
-            first_row: size(raw.first_row)?,
+            first_row: raw.first_row,
             halo_below: raw.halo_below as usize,
             halo_above: raw.halo_above as usize,
             data,
