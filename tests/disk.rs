@@ -20,7 +20,9 @@ fn on_tmpfs(options: &str, script: &str) -> Option<Output> {
             .env("WAGIRI", env!("CARGO_BIN_EXE_wagiri"))
             .output();
         match output {
-            Ok(output) if output.status.code() != Some(99) && !output.stderr.starts_with(b"unshare:") => return Some(output),
+            Ok(output) if output.status.code() != Some(99) && !output.stderr.starts_with(b"unshare:") => {
+                return Some(output);
+            }
             _ => {}
         }
     }

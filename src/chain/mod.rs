@@ -15,7 +15,7 @@ pub mod survey;
 mod write;
 
 pub use crate::io::SliceSink;
-pub use axis::{AxisFound, AxisMethod, AxisOptions, Candidate, find_axis};
+pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};

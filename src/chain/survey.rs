@@ -32,6 +32,32 @@ pub struct Survey {
     pub rows: Vec<usize>,
     /// Of these, rows without any direct beam, which were left out.
     pub dark_rows: usize,
+    /// `[view][surveyed row]`, for the search of the axis; zeros in rows without beam.
+    pub(super) moments: Vec<Vec<Moments>>,
+}
+
+/// Sums over one row of one view of absorbance.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moments {
+    /// Sum of p.
+    pub(super) mass: f64,
+    /// Sum of x p, x = 0 at the first column.
+    pub(super) first: f64,
+    /// Mean of p over a 32nd of the width at the left and right edge.
+    pub(super) edges: [f64; 2],
+}
+
+impl Moments {
+    fn new(absorbance: &[f64]) -> Self {
+        let n = absorbance.len();
+        let edge = (n / 32).max(1);
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        Moments {
+            mass: absorbance.iter().sum(),
+            first: absorbance.iter().enumerate().map(|(x, p)| x as f64 * p).sum(),
+            edges: [mean(&absorbance[..edge]), mean(&absorbance[n - edge..])],
+        }
+    }
 }
 
 impl Survey {
@@ -52,11 +78,12 @@ fn bands(rows: usize) -> Vec<Range<usize>> {
 }
 
 /// Sums of one view, combined later in the order of the views.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct ViewSums {
     clipped: u64,
     edge: f64,
     all: f64,
+    moments: Vec<Moments>,
 }
 
 /// Reads up to 32 rows of every view and judges the scan; see [`Survey`].
@@ -86,11 +113,14 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
             for line in counts.outer_iter() {
                 let line = line.to_slice().unwrap_or_default();
                 check_counts(line, rows[k], view)?;
+                let mut moments = Moments::default();
                 if references[k].good() > 0 {
                     sums.clipped += references[k].absorbance(line, weights[view], options.air, &mut absorbance);
                     sums.edge += absorbance[0].abs() + absorbance[shape.cols - 1].abs();
                     sums.all += absorbance.iter().map(|p| p.abs()).sum::<f64>();
+                    moments = Moments::new(&absorbance);
                 }
+                sums.moments.push(moments);
                 k += 1;
             }
         }
@@ -119,7 +149,8 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
         all += sum.all / shape.cols as f64;
     }
     let edge_over_mean = if all > 0.0 { edge / all } else { 0.0 };
-    Ok(Survey { black_views, edge_over_mean, rows, dark_rows })
+    let moments = sums.into_iter().map(|s| s.moments).collect();
+    Ok(Survey { black_views, edge_over_mean, rows, dark_rows, moments })
 }
 
 /// A direct-beam image taken with the shutter closed would spoil every view near it without any sign in the slices.

@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use wagiri::chain::{AxisMethod, AxisOptions, RunOptions, find_axis};
 use wagiri::geometry::Center;
-use wagiri::io::{HipicOptions, open_hipic};
+use wagiri::io::{HipicOptions, ShotLog, open_hipic};
 use wagiri::scan::ScanOptions;
 use wagiri::{Chain, Context, ContextOptions, Error, Result, Scan};
 
@@ -72,7 +72,7 @@ impl Program {
             _ => return Err(Error::invalid(&self.name, usage).with("arguments", a.len())),
         };
         let pixel_um = self.number("Dr", &a[1])?;
-        let scan = open_hipic(raw, &hipic_options(raw)?, &ScanOptions::default())?;
+        let scan = open_hipic(raw, &hipic_options()?, &ScanOptions::default())?;
         let height = scan.shape().rows as f64;
         let (center, rows) = if a.len() == 5 {
             (Center::Fixed(self.number("RC", &a[2])?), None)
@@ -106,7 +106,7 @@ impl Program {
             return Err(Error::invalid(&self.name, "expected: layer {RC {Dr {RA0}}}").with("arguments", a.len()));
         }
         let here = Path::new(".");
-        let scan = open_hipic(here, &hipic_options(here)?, &ScanOptions::default())?;
+        let scan = open_hipic(here, &hipic_options()?, &ScanOptions::default())?;
         let layer: usize = a[0].parse().ok().filter(|l| *l < scan.shape().rows).ok_or_else(|| {
             let accepted = format!("expected a layer from 0 to {}", scan.shape().rows - 1);
             Error::invalid(&self.name, accepted).with("layer", format!("'{}'", a[0]))
@@ -240,9 +240,16 @@ fn context(scan: &Scan) -> Result<Context> {
 }
 
 /// `RHP_O` (log, `-` is standard input), `RHP_D` (dark file) and `RHP_Q` (first letter of the frame names).
-fn hipic_options(_: &Path) -> Result<HipicOptions> {
+fn hipic_options() -> Result<HipicOptions> {
     let mut options = HipicOptions { even_angles: true, ..HipicOptions::default() };
-    options.log = variable("RHP_O").map(PathBuf::from);
+    match variable("RHP_O") {
+        Some(name) if name.starts_with('-') => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map_err(|e| Error::io("standard input", "read the log", e))?;
+            options.shots = Some(ShotLog::parse(&text, "standard input")?);
+        }
+        name => options.log = name.map(PathBuf::from),
+    }
     options.dark_name = variable("RHP_D");
     if let Some(letter) = variable("RHP_Q") {
         let first = letter.chars().next().filter(char::is_ascii_alphabetic);
