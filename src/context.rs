@@ -42,9 +42,25 @@ pub struct ContextOptions {
     pub device: Device,
 }
 
+/// One device that can compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// [`Device::Cpu`] or [`Device::Gpu`].
+    pub kind: Device,
+    /// Model, as the machine reports it.
+    pub name: String,
+    /// Compute threads of the context on a processor.
+    pub threads: usize,
+    /// Memory of the device, bytes; 0 if the machine does not tell.
+    pub memory_bytes: u64,
+}
+
 /// Thread pool, memory budget and stages. Cheap to share by reference; all methods are thread-safe.
+///
+/// Dropping it waits until its threads have ended, so that a host may unload the library afterwards.
 pub struct Context {
     pool: rayon::ThreadPool,
+    _threads: JoinOnDrop, // behind `pool`: fields are dropped in this order
     memory_bytes: u64,
     registry: RwLock<Registry>,
 }
@@ -64,12 +80,17 @@ impl Context {
             Some(bytes) => bytes,
             None => available_memory() / 2,
         };
+        let mut handles = Vec::with_capacity(threads);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|i| format!("wagiri-{i}"))
+            .spawn_handler(|thread| {
+                let name = format!("wagiri-{}", thread.index());
+                handles.push(std::thread::Builder::new().name(name).spawn(|| thread.run())?);
+                Ok(())
+            })
             .build()
             .map_err(|e| Error::unavailable("threads", "cannot start the thread pool").caused_by(e))?;
-        Ok(Context { pool, memory_bytes, registry: RwLock::new(Registry::built_in()) })
+        Ok(Context { pool, _threads: JoinOnDrop(handles), memory_bytes, registry: RwLock::new(Registry::built_in()) })
     }
     /// The compute threads.
     pub fn pool(&self) -> &rayon::ThreadPool {
@@ -78,6 +99,15 @@ impl Context {
     /// Number of compute threads.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
+    }
+    /// The devices of this machine that this version computes on.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        let mut system = sysinfo::System::new();
+        system.refresh_memory();
+        system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
+        let brand = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
+        let name = if brand.is_empty() { std::env::consts::ARCH } else { brand }.to_owned();
+        vec![DeviceInfo { kind: Device::Cpu, name, threads: self.threads(), memory_bytes: system.total_memory() }]
     }
     /// Memory budget for slabs and buffers.
     pub fn memory_bytes(&self) -> u64 {
@@ -92,6 +122,19 @@ impl Context {
         let stages = crate::host::load(path)?;
         let mut registry = self.registry.write().unwrap_or_else(|e| e.into_inner());
         registry.add_all(stages.into_iter().map(Arc::from).collect())
+    }
+}
+
+/// Rayon only asks its threads to end; this waits for them.
+struct JoinOnDrop(Vec<std::thread::JoinHandle<()>>);
+
+impl Drop for JoinOnDrop {
+    fn drop(&mut self) {
+        let me = std::thread::current().id();
+        for handle in self.0.drain(..).filter(|h| h.thread().id() != me) {
+            // A thread that ended by panic has told so already; there is nothing left to do for it.
+            let _ = handle.join();
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub mod scan;
 mod slab;
 
 pub use chain::Chain;
-pub use context::{Context, ContextOptions, Device};
+pub use context::{Context, ContextOptions, Device, DeviceInfo};
 pub use error::{ERROR_TABLE, Error, ErrorKind, Result};
 pub use progress::{CancelFlag, Progress, Report};
 pub use scan::Scan;

@@ -1,20 +1,34 @@
 //! Stages in a row: description, check, plan, preview, run.
+//!
+//! Must not know: C, Java, the command line. Algorithms come from the modules below; `builtin` adapts them.
 
+mod axis;
 mod builtin;
 mod params;
+mod plan;
+mod prepare;
 mod registry;
+mod run;
+mod spec;
 mod stage;
+pub mod survey;
+mod write;
 
+pub use crate::io::SliceSink;
+pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
+pub use write::WRITE_TIFF;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
+use crate::io::{MemorySink, SampleType, SliceMeta, TiffSink};
 use crate::progress::Progress;
 use crate::scan::Scan;
-use ndarray::{Array2, ArrayView2};
+use crate::slab::Domain;
+use ndarray::{Array2, Axis};
 use std::ops::Range;
 use std::path::Path;
 
@@ -23,7 +37,10 @@ use std::path::Path;
 /// Text form: `raw | normalise | ring.sort kernel_px=5 | recon.fbp filter=chesler center_px=auto | write.tiff type=f32`.
 /// `raw` at the start and `write.tiff` at the end may be left out.
 #[derive(Clone)]
-pub struct Chain {}
+pub struct Chain {
+    steps: Vec<spec::Step>,
+    write: Params,
+}
 
 /// What part of a scan to run, and how.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +49,8 @@ pub struct RunOptions {
     pub rows: Option<Range<usize>>,
     /// Slab height; from the memory budget if `None`. Results never depend on it.
     pub slab_rows: Option<usize>,
+    /// Artist tag of the files; `wagiri` if `None`.
+    pub artist: Option<String>,
 }
 
 /// What a run will take; nothing is computed but the axis where it is `auto`.
@@ -41,7 +60,7 @@ pub struct ChainPlan {
     pub rows: Range<usize>,
     /// Height of a slab.
     pub slab_rows: usize,
-    /// Peak memory, bytes.
+    /// Peak memory of slabs and buffers, bytes.
     pub memory_bytes: u64,
     /// Bytes that will be written.
     pub disk_bytes: u64,
@@ -49,6 +68,10 @@ pub struct ChainPlan {
     pub slice: [usize; 2],
     /// Rotation axis that will be used.
     pub center: Center,
+    /// Pixel size that will be used, µm.
+    pub pixel_um: f64,
+    /// What a user should know beforehand.
+    pub remarks: Vec<String>,
 }
 
 /// What a run did.
@@ -58,39 +81,66 @@ pub struct RunSummary {
     pub slices: usize,
     /// Axis used.
     pub center: Center,
+    /// Pixel size used, µm.
+    pub pixel_um: f64,
     /// Smallest and largest value of the volume, 1/cm.
     pub range: (f32, f32),
     /// Repairs and remarks, each once, with numbers.
     pub remarks: Vec<String>,
-}
-
-/// Takes finished slices, in order of z.
-pub trait SliceSink: Send {
-    /// One slice; `z` is the detector row.
-    fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()>;
-    /// After the last slice, not after an error.
-    fn finish(&mut self) -> Result<()>;
+    /// The chain with every value that was found, ready to be run again.
+    pub chain: String,
 }
 
 impl Chain {
+    /// The chain of a plain reconstruction with all defaults.
+    pub const DEFAULT: &str = "raw | normalise | ring.sort | recon.fbp | write.tiff";
+
     /// Parses and checks a chain of one line.
     pub fn parse(registry: &Registry, text: &str) -> Result<Chain> {
-        let _ = registry;
-        Err(Error::internal("chain", text))
+        let (steps, write) = spec::parse(registry, text)?;
+        Ok(Chain { steps, write })
     }
-    /// Sets `stage.param` (for example `recon.fbp.center_px`) from text.
+    /// Parameters of every stage, in order; `write.tiff` is the last.
+    pub fn params(&self) -> impl Iterator<Item = &Params> {
+        self.steps.iter().map(|s| &s.params).chain(std::iter::once(&self.write))
+    }
+    /// Sets a parameter of every stage with the id `stage` from text.
     pub fn set(&mut self, stage: &str, param: &str, text: &str) -> Result<()> {
-        Err(Error::internal(stage, param).with("t", text))
+        let mut found = false;
+        let steps = self.steps.iter_mut().map(|s| &mut s.params);
+        for params in steps.chain(std::iter::once(&mut self.write)).filter(|p| p.info().id == stage) {
+            params.set_text(param, text)?;
+            found = true;
+        }
+        if found { Ok(()) } else { Err(Error::not_found("chain", format!("the chain has no stage '{stage}'"))) }
     }
     /// Memory, disk and slabs of a run.
     pub fn plan(&self, ctx: &Context, scan: &Scan, options: &RunOptions, progress: &mut Progress) -> Result<ChainPlan> {
-        let _ = (ctx, scan, options, progress);
-        Err(Error::internal("chain", "stub"))
+        let ready = prepare::prepare(self, ctx, scan, options, progress)?;
+        let cut = &ready.prepared.cut;
+        let sample = self.sample_type();
+        let pixels = (cut.slice[0] * cut.slice[1]) as u64 * cut.rows.len() as u64;
+        // With an open range all slices exist in 32 bits before the first is converted.
+        let open =
+            sample != SampleType::F32 && (self.write.float("min").is_none() || self.write.float("max").is_none());
+        Ok(ChainPlan {
+            rows: cut.rows.clone(),
+            slab_rows: cut.slab_rows,
+            memory_bytes: cut.memory_bytes,
+            disk_bytes: pixels * if open { SampleType::F32.bytes() } else { sample.bytes() },
+            slice: cut.slice,
+            center: ready.geometry.center,
+            pixel_um: ready.geometry.pixel_um,
+            remarks: ready.remarks,
+        })
     }
     /// One slice, without writing anything.
     pub fn preview(&self, ctx: &Context, scan: &Scan, row: usize, progress: &mut Progress) -> Result<Array2<f32>> {
-        let _ = (ctx, scan, row, progress);
-        Err(Error::internal("chain", "stub"))
+        let options = RunOptions { rows: Some(row..row + 1), ..RunOptions::default() };
+        let ready = prepare::prepare(self, ctx, scan, &options, progress)?;
+        let mut sink = MemorySink::new(row, 1, ready.prepared.cut.slice);
+        run::run(ctx, scan, &ready.prepared, &mut sink, progress)?;
+        Ok(sink.volume.index_axis_move(Axis(0), 0))
     }
     /// All rows into TIFF files in `out_dir`, which is made if it does not exist.
     pub fn run(
@@ -101,10 +151,20 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        let _ = (ctx, scan, out_dir, options, progress);
-        Err(Error::internal("chain", "stub"))
+        let ready = prepare::prepare(self, ctx, scan, options, progress)?;
+        let meta = SliceMeta {
+            pixel_um: ready.geometry.pixel_um,
+            center: ready.geometry.center,
+            views: scan.shape().views,
+            angle_offset_rad: ready.angle_offset_rad,
+            artist: options.artist.clone().unwrap_or_else(|| "wagiri".into()),
+            prefix: (ready.output == Domain::Sinogram).then(|| "s".into()),
+        };
+        let range = (self.write.float("min"), self.write.float("max"));
+        let mut sink = TiffSink::new(out_dir, self.sample_type(), range, meta)?;
+        ready.run(ctx, scan, &mut sink, progress)
     }
-    /// All rows into a sink of the caller.
+    /// All rows into a sink of the caller; `write.tiff` of the chain is not used.
     pub fn run_into(
         &self,
         ctx: &Context,
@@ -113,7 +173,27 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        let _ = (ctx, scan, sink, options, progress);
-        Err(Error::internal("chain", "stub"))
+        prepare::prepare(self, ctx, scan, options, progress)?.run(ctx, scan, sink, progress)
+    }
+    fn sample_type(&self) -> SampleType {
+        match self.write.text("type") {
+            Some("u16") => SampleType::U16,
+            Some("u8") => SampleType::U8,
+            _ => SampleType::F32,
+        }
+    }
+}
+
+/// The text form, with every parameter that is not at its default.
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("raw")?;
+        for params in self.params() {
+            write!(f, " | {}", params.info().id)?;
+            for (info, value) in params.iter().filter(|(info, value)| info.default != **value) {
+                write!(f, " {}={}", info.name, spec::quote(&value.to_string()))?;
+            }
+        }
+        Ok(())
     }
 }

@@ -154,24 +154,8 @@ mod tests {
         input: Domain::Sinogram,
         output: Domain::Sinogram,
         params: &[
-            ParamInfo {
-                name: "kernel_px",
-                kind: ParamKind::Int,
-                unit: "px",
-                default: ParamValue::Int(5),
-                range: Some((0.0, 1001.0)),
-                auto: false,
-                help: "",
-            },
-            ParamInfo {
-                name: "mode",
-                kind: ParamKind::Choice(&["fast", "good"]),
-                unit: "",
-                default: ParamValue::Auto,
-                range: None,
-                auto: true,
-                help: "",
-            },
+            ParamInfo::new("kernel_px", ParamKind::Int, "px", ParamValue::Int(5), "").range(0.0, 1001.0),
+            ParamInfo::choice("mode", &["fast", "good"], "fast", "").or_auto(),
         ],
     };
 

@@ -20,7 +20,8 @@ impl Registry {
     pub fn add_all(&mut self, factories: Vec<Arc<dyn StageFactory>>) -> Result<()> {
         for (i, new) in factories.iter().enumerate() {
             let id = new.info().id;
-            if self.factories.iter().chain(&factories[..i]).any(|f| f.info().id == id) {
+            let taken = ["raw", super::write::WRITE_TIFF.id].contains(&id);
+            if taken || self.factories.iter().chain(&factories[..i]).any(|f| f.info().id == id) {
                 return Err(Error::plugin(id, "a stage with this id exists already"));
             }
         }
@@ -32,8 +33,8 @@ impl Registry {
         self.factories.iter().map(|f| f.info())
     }
     /// The stage `id`, or an error that names the nearest one.
-    pub fn find(&self, id: &str) -> Result<&dyn StageFactory> {
-        self.factories.iter().find(|f| f.info().id == id).map(|f| f.as_ref()).ok_or_else(|| {
+    pub fn find(&self, id: &str) -> Result<Arc<dyn StageFactory>> {
+        self.factories.iter().find(|f| f.info().id == id).cloned().ok_or_else(|| {
             let ids: Vec<&str> = self.infos().map(|i| i.id).collect();
             let hint = nearest(id, &ids).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
             Error::not_found("chain", format!("unknown stage '{id}'{hint} (known: {})", ids.join(", ")))

@@ -57,6 +57,39 @@ pub struct ParamInfo {
     pub help: &'static str,
 }
 
+impl ParamInfo {
+    /// A parameter without range that does not take `auto`.
+    pub const fn new(
+        name: &'static str,
+        kind: ParamKind,
+        unit: &'static str,
+        default: ParamValue,
+        help: &'static str,
+    ) -> Self {
+        ParamInfo { name, kind, unit, default, range: None, auto: false, help }
+    }
+    /// A parameter that is one of `words`.
+    pub const fn choice(
+        name: &'static str,
+        words: &'static [&'static str],
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
+        let default = ParamValue::Text(std::borrow::Cow::Borrowed(default));
+        ParamInfo::new(name, ParamKind::Choice(words), "", default, help)
+    }
+    /// Accepts numbers from `low` to `high` only.
+    pub const fn range(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+    /// Accepts `auto` too.
+    pub const fn or_auto(mut self) -> Self {
+        self.auto = true;
+        self
+    }
+}
+
 /// Describes one stage.
 #[derive(Clone, Debug)]
 pub struct StageInfo {
@@ -79,8 +112,11 @@ pub struct Setup {
     pub shape: ScanShape,
     /// Angles, axis and pixel size; the axis is already found if it was `auto`.
     pub geometry: Geometry,
-    /// True if truncated views should be padded, decided once for the volume (see `recon::pad`).
-    pub truncated: bool,
+    /// Mean |absorbance| of the two edge columns over that of all columns, for the whole volume; large where the sample
+    /// is wider than the detector.
+    pub edge_over_mean: f64,
+    /// Compute threads, for stages that need scratch memory per thread.
+    pub threads: usize,
 }
 
 /// Makes a stage from checked parameters. One per registered stage.

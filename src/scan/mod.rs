@@ -6,6 +6,7 @@ mod memory;
 mod source;
 
 pub use memory::MemorySource;
+pub(crate) use source::check_band;
 pub use source::{Frame, FrameSource, ScanShape};
 
 use crate::error::{Error, Result};

@@ -1,1 +1,49 @@
-fn main() {}
+//! The command line: `wagiri COMMAND ...`, and ct-rec's programs under their own names (`wagiri hp_tg_t_c ...`, or a
+//! link of that name).
+//!
+//! Must not know: algorithms. It turns words into a chain, runs it and prints.
+
+mod args;
+mod commands;
+mod compat;
+mod picture;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    terminal::init_logger();
+    let mut words: Vec<String> = Vec::new();
+    for word in std::env::args_os() {
+        match word.into_string() {
+            Ok(word) => words.push(word),
+            Err(word) => {
+                eprintln!("wagiri: the argument {word:?} is not valid UTF-8");
+                return ExitCode::from(wagiri::ErrorKind::Invalid.exit_code());
+            }
+        }
+    }
+    let called_as = words.first().and_then(|w| std::path::Path::new(w).file_stem()?.to_str()).unwrap_or_default();
+    let result = if let Some(program) = compat::find(called_as) {
+        program.run(&words[1..])
+    } else if let Some(program) = words.get(1).and_then(|w| compat::find(w)) {
+        program.run(&words[2..])
+    } else {
+        match args::command().try_get_matches_from(&words) {
+            Ok(matches) => commands::run(&matches),
+            Err(e) => {
+                let usage = e.use_stderr();
+                // Nothing sensible can be done if the terminal is gone.
+                let _ = e.print();
+                return if usage { ExitCode::from(wagiri::ErrorKind::Invalid.exit_code()) } else { ExitCode::SUCCESS };
+            }
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("wagiri: {e}");
+            ExitCode::from(e.kind().exit_code())
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The words of the command line. Options of a run are the parameters that the stages declare.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ops::Range;
+use wagiri::chain::{ParamInfo, ParamKind, Registry, RunOptions};
+use wagiri::scan::ScanOptions;
+use wagiri::{Chain, Context, ContextOptions, Error, Result};
+
+/// Short and accustomed names beside the declared ones.
+const ALIASES: &[(&str, &str)] = &[("center-px", "center"), ("kernel-px", "rings"), ("angle-offset-deg", "angle")];
+
+/// The whole command line.
+pub fn command() -> Command {
+    let scan = || Arg::new("scan").required(true).value_name("SCAN").help("Scan folder or file");
+    let row = || option("row", "N", "Detector row (slice number); default the middle");
+    Command::new("wagiri")
+        .version(wagiri::VERSION)
+        .about("Synchrotron CT: from raw frames to a volume in 1/cm")
+        .after_help("ct-rec's programs run under their own names: wagiri hp_tg_t_c raw 5.64 1023.5 0 rec")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            with_scan_options(Command::new("info").about("Print what was understood of a scan").arg(scan()))
+                .args(machine_args()),
+        )
+        .subcommand(
+            with_scan_options(Command::new("center").about("Find the rotation axis").arg(scan()))
+                .arg(option("method", "NAME", "auto, rmsd, line, registration or moment").default_value("auto"))
+                .arg(option("rows", "A..B", "Detector rows to look at"))
+                .args(machine_args()),
+        )
+        .subcommand(with_chain_options(
+            with_scan_options(Command::new("preview").about("Reconstruct one slice to PNG and TIFF").arg(scan()))
+                .arg(Arg::new("out").required(true).value_name("OUT").help("Output files OUT.png and OUT.tif"))
+                .arg(row())
+                .arg(
+                    Arg::new("sheet").long("sheet").action(ArgAction::SetTrue).help(
+                        "Also OUT-sheet.png: a projection, the sinogram before and after ring removal, the slice",
+                    ),
+                ),
+        ))
+        .subcommand(with_chain_options(
+            with_scan_options(Command::new("run").about("Reconstruct a scan to TIFF slices").arg(scan()))
+                .arg(Arg::new("out").required(true).value_name("OUT").help("Output folder; made if it does not exist"))
+                .arg(option("rows", "A..B", "Detector rows to reconstruct, the end not included"))
+                .arg(option("slab-rows", "N", "Slab height instead of the one that fits the memory")),
+        ))
+        .subcommand(
+            Command::new("stages")
+                .about("List the stages, or describe one with its parameters")
+                .arg(Arg::new("id").value_name("ID"))
+                .arg(plugin_arg()),
+        )
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help).allow_hyphen_values(true)
+}
+
+fn plugin_arg() -> Arg {
+    option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
+}
+
+fn machine_args() -> [Arg; 4] {
+    [
+        option("threads", "N", "Compute threads; default all cores"),
+        option("memory-gb", "GB", "Memory budget; default half of what is free"),
+        option("device", "NAME", "auto, cpu or gpu"),
+        plugin_arg(),
+    ]
+}
+
+fn with_scan_options(command: Command) -> Command {
+    command
+        .arg(option("format", "NAME", "hipic, his, tiff or hdf5 instead of looking at the files"))
+        .arg(option("dark", "WHAT", "Dark frames: a file, a folder, or frames A..B of a .his file"))
+        .arg(option("flat", "WHAT", "Direct-beam frames (I0), as --dark"))
+        .arg(option("angles", "WHAT", "View angles: FILE, FILE:A..B (lines), or a span in degrees such as 180"))
+        .arg(option("dataset", "PATH", "HDF5 dataset of the projections"))
+        .arg(option("views", "A..B", "Only these projections"))
+}
+
+fn with_chain_options(command: Command) -> Command {
+    let declared = declared_options().into_iter().map(|(info, name)| {
+        let mut arg = Arg::new(name.clone()).long(name.clone()).help(describe(info)).allow_hyphen_values(true);
+        arg = arg.value_name(if info.unit.is_empty() { "VALUE" } else { info.unit });
+        match ALIASES.iter().find(|(of, _)| *of == name) {
+            Some((_, alias)) => arg.visible_alias(*alias),
+            None => arg,
+        }
+    });
+    command
+        .arg(option("chain", "TEXT", "Another chain than the default reconstruction"))
+        .arg(option("set", "STAGE.PARAM=VALUE", "Set a parameter of a stage").action(ArgAction::Append))
+        .args(declared)
+        .args(machine_args())
+}
+
+/// Parameters of the default chain with the option that sets them.
+fn declared_options() -> Vec<(&'static ParamInfo, String)> {
+    let chain = Chain::parse(&Registry::built_in(), Chain::DEFAULT);
+    let params = chain.iter().flat_map(Chain::params).flat_map(|p| p.info().params);
+    params.map(|info| (info, info.name.replace('_', "-"))).collect()
+}
+
+/// Help, type, range and default of a parameter in one line.
+pub fn describe(info: &ParamInfo) -> String {
+    let mut text = info.help.to_owned();
+    if let ParamKind::Choice(words) = info.kind {
+        text += &format!(" [{}]", words.join(", "));
+    }
+    if let Some((lo, hi)) = info.range {
+        text += &format!(" [{lo} to {hi}]");
+    }
+    text + &format!(" (default {})", info.default)
+}
+
+/// Threads, memory, device, plugins.
+pub fn context(m: &ArgMatches) -> Result<Context> {
+    let memory_gb: Option<f64> = number(m, "memory-gb")?;
+    if let Some(gb) = memory_gb.filter(|gb| !(*gb > 0.0 && *gb < 1e6)) {
+        return Err(Error::invalid("--memory-gb", "expected a number of gigabytes greater than 0").with("value", gb));
+    }
+    let options = ContextOptions {
+        threads: number(m, "threads")?,
+        memory_bytes: memory_gb.map(|gb| (gb * 1e9) as u64),
+        device: text(m, "device").map_or(Ok(Default::default()), |d| d.parse())?,
+    };
+    let context = Context::new(options)?;
+    for plugin in m.get_many::<String>("plugin").into_iter().flatten() {
+        context.load_plugin(plugin.as_ref())?;
+    }
+    Ok(context)
+}
+
+/// Options that help to understand the files.
+pub fn scan_options(m: &ArgMatches) -> Result<ScanOptions> {
+    let own = |name| text(m, name).map(str::to_owned);
+    Ok(ScanOptions {
+        format: own("format"),
+        dark: own("dark"),
+        flat: own("flat"),
+        angles: own("angles"),
+        dataset: own("dataset"),
+        views: range(m, "views")?,
+    })
+}
+
+/// The chain that the options describe.
+pub fn chain(m: &ArgMatches, context: &Context) -> Result<Chain> {
+    let mut chain = Chain::parse(&context.registry(), text(m, "chain").unwrap_or(Chain::DEFAULT))?;
+    let stages: Vec<_> = chain.params().map(|p| p.info()).collect();
+    for (info, name) in declared_options() {
+        let Some(mut value) = text(m, &name) else { continue };
+        if name == "kernel-px" && value == "off" {
+            value = "0";
+        }
+        let stage = stages.iter().find(|s| s.params.iter().any(|p| p.name == info.name));
+        let stage = stage.ok_or_else(|| Error::invalid(format!("--{name}"), "no stage of this chain takes it"))?;
+        chain.set(stage.id, info.name, value)?;
+    }
+    for assignment in m.get_many::<String>("set").into_iter().flatten() {
+        let parts = assignment.split_once('=').and_then(|(path, value)| Some((path.rsplit_once('.')?, value)));
+        let ((stage, param), value) = parts.ok_or_else(|| {
+            Error::invalid("--set", "expected STAGE.PARAM=VALUE").with("text", format!("'{assignment}'"))
+        })?;
+        chain.set(stage, param, value)?;
+    }
+    Ok(chain)
+}
+
+/// Rows and slab height.
+pub fn run_options(m: &ArgMatches) -> Result<RunOptions> {
+    Ok(RunOptions { rows: range(m, "rows")?, slab_rows: number(m, "slab-rows")?, artist: None })
+}
+
+/// Text of an option, if it was given.
+pub fn text<'a>(m: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    m.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+}
+
+/// Number of an option, if it was given.
+pub fn number<T: std::str::FromStr>(m: &ArgMatches, name: &'static str) -> Result<Option<T>> {
+    let parse = |t: &str| {
+        let bad = || Error::invalid(format!("--{name}"), "expected a number").with("value", format!("'{t}'"));
+        t.parse().map_err(|_| bad())
+    };
+    text(m, name).map(parse).transpose()
+}
+
+/// `A..B` of an option, if it was given.
+pub fn range(m: &ArgMatches, name: &'static str) -> Result<Option<Range<usize>>> {
+    let parse = |t: &str| {
+        let ends = t.split_once("..").and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+        let bad = || Error::invalid(format!("--{name}"), "expected A..B with A less than B");
+        ends.filter(|r: &Range<usize>| r.start < r.end).ok_or_else(|| bad().with("value", format!("'{t}'")))
+    };
+    text(m, name).map(parse).transpose()
+}

@@ -1,0 +1,222 @@
+//! One function per command.
+
+use crate::args;
+use crate::picture::{self, Panel};
+use crate::terminal::{human_bytes, human_time, progress};
+use clap::ArgMatches;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
+use wagiri::geometry::{Center, covered_deg};
+use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
+use wagiri::scan::Frame;
+use wagiri::{Chain, Context, Error, Progress, Result, Scan};
+
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    match matches.subcommand() {
+        Some(("info", m)) => info(m),
+        Some(("center", m)) => center(m),
+        Some(("preview", m)) => preview(m),
+        Some(("run", m)) => reconstruct(m),
+        Some(("stages", m)) => stages(m),
+        _ => Err(Error::internal("wagiri", "a command without code")),
+    }
+}
+
+fn open(m: &ArgMatches) -> Result<Scan> {
+    let path = args::text(m, "scan").unwrap_or_default();
+    io::open(Path::new(path), &args::scan_options(m)?)
+}
+
+fn info(m: &ArgMatches) -> Result<()> {
+    let (context, scan) = (args::context(m)?, open(m)?);
+    let (shape, info) = (scan.shape(), scan.info());
+    let line = |name: &str, value: String| println!("{name:<12} {value}");
+    line("path", info.path.display().to_string());
+    line("format", format!("{}: {}", info.format, info.details));
+    line("detector", format!("{} columns x {} rows", shape.cols, shape.rows));
+    line("views", shape.views.to_string());
+    let degrees = |i: usize| info.angles_rad[i].to_degrees();
+    let covered = covered_deg(&info.angles_rad);
+    line("angles", format!("{:.4} to {:.4} deg, covering {covered:.2} deg", degrees(0), degrees(shape.views - 1)));
+    line("I0 frames", shape.flats.to_string());
+    line(
+        "half turn",
+        if info.half_turn_frame { "one more view at 180 deg, for the axis" } else { "no extra view" }.into(),
+    );
+    line("pixel size", info.pixel_um.map_or("not in the file: give pixel_um".into(), |um| format!("{um} um")));
+    for note in &info.notes {
+        line("note", note.clone());
+    }
+    let raw = scan.source().frame_bytes() * (shape.views + shape.flats + 1) as u64;
+    if raw > 0 {
+        line("raw data", human_bytes(raw));
+    }
+    // A plan needs no axis: any will do for memory and disk.
+    let mut chain = Chain::parse(&context.registry(), Chain::DEFAULT)?;
+    chain.set("recon.fbp", "center_px", &((shape.cols as f64 - 1.0) / 2.0).to_string())?;
+    match chain.plan(&context, &scan, &RunOptions::default(), &mut Progress::silent()) {
+        Ok(plan) => {
+            let (slabs, height) = (plan.rows.len().div_ceil(plan.slab_rows), plan.slab_rows);
+            line("memory", format!("{} in {slabs} slabs of {height} rows", human_bytes(plan.memory_bytes)));
+            line("disk", format!("{} as 32-bit slices", human_bytes(plan.disk_bytes)));
+        }
+        Err(e) => line("plan", e.to_string()),
+    }
+    Ok(())
+}
+
+fn center(m: &ArgMatches) -> Result<()> {
+    let (context, scan) = (args::context(m)?, open(m)?);
+    let method: AxisMethod = args::text(m, "method").unwrap_or("auto").parse()?;
+    let options = AxisOptions { method, rows: args::range(m, "rows")?, ..AxisOptions::default() };
+    let found = find_axis(&context, &scan, &options, &mut progress("axis"))?;
+    println!("center_px    {}", found.center);
+    println!("confidence   {:.2}", found.confidence);
+    println!("method       {}", found.method);
+    for c in &found.candidates {
+        println!("candidate    {:.3} px, confidence {:.2} ({})", c.center_px, c.confidence, c.method);
+    }
+    Ok(())
+}
+
+fn preview(m: &ArgMatches) -> Result<()> {
+    let (context, scan) = (args::context(m)?, open(m)?);
+    let chain = args::chain(m, &context)?;
+    let row = args::number(m, "row")?.unwrap_or(scan.shape().rows / 2);
+    let out = PathBuf::from(args::text(m, "out").unwrap_or_default());
+    // One search of the axis serves the slice and its description.
+    let options = RunOptions { rows: Some(row..row + 1), ..RunOptions::default() };
+    let plan = chain.plan(&context, &scan, &options, &mut progress("plan"))?;
+    let mut chain = chain;
+    if chain.params().any(|p| p.info().id == "recon.fbp") {
+        chain.set("recon.fbp", "center_px", &plan.center.to_string())?;
+    }
+    let slice = chain.preview(&context, &scan, row, &mut Progress::silent())?;
+    for remark in &plan.remarks {
+        log::info!("{remark}");
+    }
+    let png = with_suffix(&out, ".png");
+    picture::write_png(&png, &picture::grey(slice.view()))?;
+    let tif = write_tif(&out, row, slice.view(), &scan, plan.center, plan.pixel_um)?;
+    println!("{}\n{}", png.display(), tif.display());
+    if m.get_flag("sheet") {
+        let path = with_suffix(&out, "-sheet.png");
+        sheet(&context, &scan, &chain, row, slice, &path)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes `OUT.tif` by way of the slice writer, so that a preview carries the same tags as a volume.
+fn write_tif(
+    out: &Path,
+    row: usize,
+    slice: ndarray::ArrayView2<f32>,
+    scan: &Scan,
+    center: Center,
+    pixel_um: f64,
+) -> Result<PathBuf> {
+    let dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = out.file_name().and_then(|n| n.to_str()).unwrap_or("preview");
+    let meta = SliceMeta {
+        pixel_um,
+        center,
+        views: scan.shape().views,
+        angle_offset_rad: 0.0,
+        artist: "wagiri".into(),
+        prefix: Some(format!(".{name}-")),
+    };
+    let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
+    sink.write(row, slice)?;
+    let path = with_suffix(out, ".tif");
+    std::fs::rename(sink.path(row), &path).map_err(|e| Error::io(path.display(), "rename", e))?;
+    Ok(path)
+}
+
+/// A projection, the sinogram before and after ring removal, and the slice, in one picture.
+fn sheet(
+    context: &Context,
+    scan: &Scan,
+    chain: &Chain,
+    row: usize,
+    slice: ndarray::Array2<f32>,
+    path: &Path,
+) -> Result<()> {
+    let shape = scan.shape();
+    let sinogram = |ring: bool| {
+        let mut part = Chain::parse(&context.registry(), if ring { "normalise | ring.sort" } else { "normalise" })?;
+        for params in chain.params() {
+            for (info, value) in params.iter() {
+                if part.params().any(|p| p.info().id == params.info().id) {
+                    part.set(params.info().id, info.name, &value.to_string())?;
+                }
+            }
+        }
+        part.preview(context, scan, row, &mut Progress::silent())
+    };
+    let mut projection = ndarray::Array2::zeros((shape.rows, shape.cols));
+    scan.source().read_rows(Frame::View(0), 0..shape.rows, projection.view_mut())?;
+    let (before, after) = (sinogram(false)?, sinogram(true)?);
+    let panels = [
+        Panel::new(format!("projection 0, counts ({} x {})", shape.cols, shape.rows), projection.view()),
+        Panel::new(format!("sinogram of row {row}, absorbance"), before.view()),
+        Panel::new("the same after ring removal".into(), after.view()),
+        Panel::new(format!("slice {row}, 1/cm"), slice.view()),
+    ];
+    picture::write_png(path, &picture::sheet(&panels))
+}
+
+fn reconstruct(m: &ArgMatches) -> Result<()> {
+    let started = Instant::now();
+    let (context, scan) = (args::context(m)?, open(m)?);
+    let chain = args::chain(m, &context)?;
+    let out = Path::new(args::text(m, "out").unwrap_or_default());
+    let summary = chain.run(&context, &scan, out, &args::run_options(m)?, &mut progress("run"))?;
+    for remark in &summary.remarks {
+        log::info!("{remark}");
+    }
+    println!("chain        {}", summary.chain);
+    println!("slices       {} in {}", summary.slices, out.display());
+    println!("values       {} to {} 1/cm", summary.range.0, summary.range.1);
+    println!("time         {}", human_time(started.elapsed().as_secs()));
+    Ok(())
+}
+
+fn stages(m: &ArgMatches) -> Result<()> {
+    let context = Context::new(Default::default())?;
+    for plugin in m.get_many::<String>("plugin").into_iter().flatten() {
+        context.load_plugin(plugin.as_ref())?;
+    }
+    let registry = context.registry();
+    let all: Vec<_> = registry.infos().chain(std::iter::once(&wagiri::chain::WRITE_TIFF)).collect();
+    let Some(id) = args::text(m, "id") else {
+        for info in all {
+            println!("{:<14} {}", info.id, info.summary);
+        }
+        return Ok(());
+    };
+    let info = match all.into_iter().find(|info| info.id == id) {
+        Some(info) => info,
+        None => registry.find(id)?.info(),
+    };
+    println!("{}: {}\n{} to {}", info.id, info.summary, info.input.name(), info.output.name());
+    for p in info.params {
+        let kind = match p.kind {
+            ParamKind::Int => "whole number",
+            ParamKind::Float => "number",
+            ParamKind::Bool => "true or false",
+            ParamKind::Choice(_) => "word",
+            ParamKind::Text => "text",
+        };
+        let (auto, unit) = (if p.auto { " or auto" } else { "" }, if p.unit.is_empty() { "" } else { ", " });
+        println!("  {} ({kind}{auto}{unit}{})\n      {}", p.name, p.unit, args::describe(p));
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! Chains: stages in a row, their plan, one slice, all slices.
+
+use super::context::wagiri_context;
+use super::error::wagiri_error;
+use super::scan::wagiri_scan;
+use super::types::{Versioned, axis_line, expect_shape, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut};
+use crate::chain::{Chain, RunOptions, RunSummary, SliceSink};
+use crate::error::{Error, Result};
+use ndarray::ArrayView2;
+use std::ffi::{c_char, c_void};
+use std::path::Path;
+
+/// A checked chain of stages. Owned by the caller; free it with `wagiri_chain_free`.
+pub struct wagiri_chain {
+    inner: Chain,
+}
+
+/// What part of a scan to run, and how. Set `struct_size` to sizeof; every other field may be 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wagiri_run_options {
+    /// sizeof(wagiri_run_options).
+    pub struct_size: u32,
+    /// First detector row to reconstruct.
+    pub row_start: u64,
+    /// Row after the last one; 0 is all.
+    pub row_end: u64,
+    /// Rows in one slab; 0 takes as many as the memory budget allows. The pixels do not depend on it.
+    pub slab_rows: u64,
+}
+
+unsafe impl Versioned for wagiri_run_options {
+    const FIRST_SIZE: usize = 32;
+}
+
+/// What a run will take.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wagiri_plan {
+    /// sizeof(wagiri_plan), set by the caller.
+    pub struct_size: u32,
+    /// First detector row, which is also the number of the first slice.
+    pub row_start: u64,
+    /// Row after the last one.
+    pub row_end: u64,
+    /// Rows in one slab.
+    pub slab_rows: u64,
+    /// Peak memory, bytes.
+    pub memory_bytes: u64,
+    /// Bytes that will be written.
+    pub disk_bytes: u64,
+    /// Rows (y) of a slice.
+    pub slice_height: u64,
+    /// Columns (x) of a slice.
+    pub slice_width: u64,
+    /// Rotation axis at detector row 0, px; found if the chain says auto.
+    pub center_px: f64,
+    /// Change of the axis from one row to the next, px.
+    pub center_px_per_row: f64,
+}
+
+unsafe impl Versioned for wagiri_plan {
+    const FIRST_SIZE: usize = 80;
+}
+
+/// What a run did. Repairs and remarks go to the logger of the context.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wagiri_summary {
+    /// sizeof(wagiri_summary), set by the caller.
+    pub struct_size: u32,
+    /// Slices made.
+    pub slices: u64,
+    /// Rotation axis at detector row 0, px.
+    pub center_px: f64,
+    /// Change of the axis from one row to the next, px.
+    pub center_px_per_row: f64,
+    /// Smallest value of the volume, 1/cm.
+    pub minimum: f32,
+    /// Largest value of the volume, 1/cm.
+    pub maximum: f32,
+}
+
+unsafe impl Versioned for wagiri_summary {
+    const FIRST_SIZE: usize = 40;
+}
+
+impl wagiri_summary {
+    fn new(summary: &RunSummary) -> Self {
+        for remark in &summary.remarks {
+            log::warn!("{remark}");
+        }
+        let (center_px, center_px_per_row) = axis_line(summary.center);
+        let (minimum, maximum) = summary.range;
+        wagiri_summary { struct_size: 0, slices: summary.slices as u64, center_px, center_px_per_row, minimum, maximum }
+    }
+}
+
+/// Takes one finished slice: `z` is the detector row, `slice` is [1, y, x] and valid during the call. Called in order
+/// of z, one call at a time, on a thread of the library that is not the caller's. 0 continues, anything else cancels.
+/// Must return normally: no C++ exception, no longjmp.
+pub type wagiri_slice = Option<unsafe extern "C" fn(user: *mut c_void, z: u64, slice: *const wagiri_view) -> i32>;
+
+struct CallbackSink {
+    call: unsafe extern "C" fn(*mut c_void, u64, *const wagiri_view) -> i32,
+    user: *mut c_void,
+}
+
+// The header says that the function is called from another thread.
+unsafe impl Send for CallbackSink {}
+
+impl SliceSink for CallbackSink {
+    fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
+        let (shape, stride) = (slice.shape(), slice.strides());
+        let view = wagiri_view {
+            data: slice.as_ptr(),
+            shape: [1, shape[0] as u64, shape[1] as u64],
+            stride: [slice.len() as i64, stride[0] as i64, stride[1] as i64],
+        };
+        match unsafe { (self.call)(self.user, z as u64, &view) } {
+            0 => Ok(()),
+            _ => Err(Error::cancelled("slice")),
+        }
+    }
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
+    let (start, end) = (options.row_start as usize, options.row_end as usize);
+    let rows = match (start, end) {
+        (0, 0) => None,
+        _ if start < end => Some(start..end),
+        _ => {
+            let accepted = "row_end must be greater than row_start, or both 0";
+            return Err(Error::invalid("rows", accepted).with("row_start", start).with("row_end", end));
+        }
+    };
+    Ok(RunOptions { rows, slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize), artist: None })
+}
+
+/// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
+/// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+/// error NULL. Thread-safe.
+///
+/// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_parse(
+    ctx: *const wagiri_context,
+    text: *const c_char,
+    out: *mut *mut wagiri_chain,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, out: handle, ctx: shared, text: text => {
+        out.give(wagiri_chain { inner: Chain::parse(&ctx.inner.registry(), text)? });
+        Ok(())
+    })
+}
+
+/// Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_set(
+    chain: *mut wagiri_chain,
+    stage: *const c_char,
+    param: *const c_char,
+    value: *const c_char,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, chain: exclusive, stage: text, param: text, value: text => {
+        let mut changed = chain.inner.clone();
+        changed.set(stage, param, value)?;
+        chain.inner = changed;
+        Ok(())
+    })
+}
+
+/// Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
+/// `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+///
+/// WAGIRI_LIMIT: not even one row fits into the memory budget.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_plan(
+    ctx: *const wagiri_context,
+    chain: *const wagiri_chain,
+    scan: *const wagiri_scan,
+    options: *const wagiri_run_options,
+    progress: wagiri_progress,
+    user: *mut c_void,
+    out: *mut wagiri_plan,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, ctx: shared, chain: shared, scan: shared, options: options, progress: report, out: fill => {
+        let plan = chain.inner.plan(&ctx.inner, &scan.inner, &run_options(&options)?, &mut progress(user))?;
+        let (center_px, center_px_per_row) = axis_line(plan.center);
+        out.set(wagiri_plan {
+            struct_size: 0,
+            row_start: plan.rows.start as u64,
+            row_end: plan.rows.end as u64,
+            slab_rows: plan.slab_rows as u64,
+            memory_bytes: plan.memory_bytes,
+            disk_bytes: plan.disk_bytes,
+            slice_height: plan.slice[0] as u64,
+            slice_width: plan.slice[1] as u64,
+            center_px,
+            center_px_per_row,
+        });
+        Ok(())
+    })
+}
+
+/// Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
+/// `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_preview(
+    ctx: *const wagiri_context,
+    chain: *const wagiri_chain,
+    scan: *const wagiri_scan,
+    row: u64,
+    progress: wagiri_progress,
+    user: *mut c_void,
+    out: wagiri_view_mut,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, ctx: shared, chain: shared, scan: shared, progress: report, out: pixels_mut => {
+        super::scan::detector_rows(row, 1, scan.inner.shape().rows)?;
+        let slice = chain.inner.preview(&ctx.inner, &scan.inner, row as usize, &mut progress(user))?;
+        let shape = [1, slice.shape()[0], slice.shape()[1]];
+        expect_shape("out", out.shape(), shape, "[1, slice_height, slice_width]")?;
+        let mut out = out;
+        out.index_axis_mut(ndarray::Axis(0), 0).assign(&slice);
+        Ok(())
+    })
+}
+
+/// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
+/// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
+/// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
+/// must not share a folder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_run(
+    ctx: *const wagiri_context,
+    chain: *const wagiri_chain,
+    scan: *const wagiri_scan,
+    out_dir: *const c_char,
+    options: *const wagiri_run_options,
+    progress: wagiri_progress,
+    user: *mut c_void,
+    summary: *mut wagiri_summary,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, ctx: shared, chain: shared, scan: shared, out_dir: text, options: options, progress: report,
+           summary: optional_fill => {
+        let options = run_options(&options)?;
+        let dir = Path::new(out_dir);
+        let done = chain.inner.run(&ctx.inner, &scan.inner, dir, &options, &mut progress(user))?;
+        let done = wagiri_summary::new(&done);
+        summary.iter().for_each(|s| s.set(done));
+        Ok(())
+    })
+}
+
+/// Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_run_to(
+    ctx: *const wagiri_context,
+    chain: *const wagiri_chain,
+    scan: *const wagiri_scan,
+    slice: wagiri_slice,
+    slice_user: *mut c_void,
+    options: *const wagiri_run_options,
+    progress: wagiri_progress,
+    user: *mut c_void,
+    summary: *mut wagiri_summary,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, ctx: shared, chain: shared, scan: shared, options: options, progress: report,
+           summary: optional_fill => {
+        let call = slice.ok_or_else(|| Error::invalid("slice", "must not be NULL"))?;
+        let options = run_options(&options)?;
+        let mut sink = CallbackSink { call, user: slice_user };
+        let done = chain.inner.run_into(&ctx.inner, &scan.inner, &mut sink, &options, &mut progress(user))?;
+        let done = wagiri_summary::new(&done);
+        summary.iter().for_each(|s| s.set(done));
+        Ok(())
+    })
+}
+
+/// Frees a chain; NULL is allowed. No function may be using it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_chain_free(chain: *mut wagiri_chain) {
+    free!(chain);
+}

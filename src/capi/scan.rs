@@ -1,0 +1,245 @@
+//! Scans: opened from files or made from arrays; frames and sinograms out of them.
+
+use super::error::wagiri_error;
+use super::types::{CTexts, Versioned, c_text, expect_shape, wagiri_status, wagiri_view, wagiri_view_mut};
+use crate::error::{Error, Result};
+use crate::geometry::covered_deg;
+use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
+use ndarray::Axis;
+use std::ffi::{CString, c_char};
+use std::path::Path;
+
+/// The raw frames of a scan and what is known about them. Immutable; pixels are read when they are asked for. Owned by
+/// the caller; free it with `wagiri_scan_free`.
+pub struct wagiri_scan {
+    pub(super) inner: Scan,
+    format: CString,
+    details: CString,
+    path: CString,
+    notes: CTexts,
+}
+
+/// How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wagiri_scan_options {
+    /// sizeof(wagiri_scan_options).
+    pub struct_size: u32,
+    /// "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
+    pub format: *const c_char,
+    /// Dark frames: a file, a folder, or for .his a range of frames such as "0..30"; NULL looks at their usual place.
+    pub dark: *const c_char,
+    /// Direct-beam frames (I0), as `dark`.
+    pub flat: *const c_char,
+    /// View angles: a text file of degrees, "FILE:A..B" for a part of it, or a span in degrees such as "180".
+    pub angles: *const c_char,
+    /// HDF5 dataset of the projections, where it is not at its standard place.
+    pub dataset: *const c_char,
+    /// First view to use.
+    pub view_start: u64,
+    /// View after the last one to use; 0 is all.
+    pub view_end: u64,
+}
+
+unsafe impl Versioned for wagiri_scan_options {
+    const FIRST_SIZE: usize = 64;
+}
+
+/// What is known of a scan. Pointers are valid until the scan is freed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct wagiri_scan_details {
+    /// sizeof(wagiri_scan_details), set by the caller.
+    pub struct_size: u32,
+    /// 1 if there is a frame WAGIRI_FRAME_HALF_TURN, else 0.
+    pub half_turn_frame: i32,
+    /// Number of `notes`.
+    pub note_count: u32,
+    /// Projections that take part in a reconstruction.
+    pub views: u64,
+    /// Detector rows (slices).
+    pub rows: u64,
+    /// Detector columns.
+    pub cols: u64,
+    /// Direct-beam images.
+    pub flats: u64,
+    /// Detector pixel at the sample, um; 0 if unknown.
+    pub pixel_um: f64,
+    /// Turned range that the views cover, degrees.
+    pub covered_deg: f64,
+    /// `views` angles, radians.
+    pub angles_rad: *const f64,
+    /// "hipic", "his", "tiff", "hdf5" or "memory".
+    pub format: *const c_char,
+    /// One line: sample format, compression, layout.
+    pub details: *const c_char,
+    /// Where it was opened.
+    pub path: *const c_char,
+    /// `note_count` remarks that a user should see once.
+    pub notes: *const *const c_char,
+}
+
+unsafe impl Versioned for wagiri_scan_details {
+    const FIRST_SIZE: usize = 104;
+}
+
+/// Frame: projection `index`.
+pub const WAGIRI_FRAME_VIEW: i32 = 0;
+/// Frame: direct-beam image `index`, in order of time.
+pub const WAGIRI_FRAME_FLAT: i32 = 1;
+/// Frame: the image without beam; `index` is 0.
+pub const WAGIRI_FRAME_DARK: i32 = 2;
+/// Frame: the image half a turn after view 0; `index` is 0.
+pub const WAGIRI_FRAME_HALF_TURN: i32 = 3;
+/// Frame: the direct-beam image that belongs to it; `index` is 0.
+pub const WAGIRI_FRAME_HALF_TURN_FLAT: i32 = 4;
+
+impl wagiri_scan {
+    fn new(inner: Scan) -> Self {
+        let info = inner.info();
+        let (format, details) = (c_text(info.format), c_text(&info.details));
+        let path = c_text(&info.path.to_string_lossy());
+        let notes = CTexts::new(info.notes.iter().map(String::as_str));
+        wagiri_scan { format, details, path, notes, inner }
+    }
+}
+
+fn frame(kind: i32, index: u64) -> Result<Frame> {
+    let single = match kind {
+        WAGIRI_FRAME_VIEW => return Ok(Frame::View(index as usize)),
+        WAGIRI_FRAME_FLAT => return Ok(Frame::Flat(index as usize)),
+        WAGIRI_FRAME_DARK => Frame::Dark,
+        WAGIRI_FRAME_HALF_TURN => Frame::HalfTurn,
+        WAGIRI_FRAME_HALF_TURN_FLAT => Frame::HalfTurnFlat,
+        other => return Err(Error::invalid("frame", "expected a WAGIRI_FRAME_ value").with("frame", other)),
+    };
+    if index == 0 { Ok(single) } else { Err(Error::not_found("frame", "there is only one").with("index", index)) }
+}
+
+/// Opens a scan: a folder, or a file of several frames. `options` may be NULL. On success `*out` is a new scan to be
+/// freed with `wagiri_scan_free`, on error NULL. Frames are read later, from the same files. Thread-safe.
+///
+/// WAGIRI_NOT_FOUND, WAGIRI_FORMAT, WAGIRI_UNSUPPORTED and WAGIRI_IO tell what is wrong with the files.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_open(
+    path: *const c_char,
+    options: *const wagiri_scan_options,
+    out: *mut *mut wagiri_scan,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, out: handle, path: text, options: options => {
+        let field = |ptr, name| unsafe { super::macros::optional_text(ptr, name) }.map(|t| t.map(str::to_owned));
+        let (start, end) = (options.view_start as usize, options.view_end as usize);
+        let options = ScanOptions {
+            format: field(options.format, "format")?,
+            dark: field(options.dark, "dark")?,
+            flat: field(options.flat, "flat")?,
+            angles: field(options.angles, "angles")?,
+            dataset: field(options.dataset, "dataset")?,
+            views: match (start, end) {
+                (0, 0) => None,
+                _ if start < end => Some(start..end),
+                _ => {
+                    let accepted = "view_end must be greater than view_start, or both 0";
+                    return Err(Error::invalid("views", accepted).with("view_start", start).with("view_end", end));
+                }
+            },
+        };
+        out.give(wagiri_scan::new(crate::io::open(Path::new(path), &options)?));
+        Ok(())
+    })
+}
+
+/// Makes a scan of arrays in counts: `views` [view, row, col], `flats` [flat, row, col], `dark` [1, row, col], and one
+/// angle per view in `angles_rad`. The flats count as taken evenly from the first to the last view. `pixel_um` 0 is
+/// unknown. Everything is copied: the arrays may go when the function returns. On success `*out` is a new scan to be
+/// freed with `wagiri_scan_free`, on error NULL. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_from_arrays(
+    views: wagiri_view,
+    flats: wagiri_view,
+    dark: wagiri_view,
+    angles_rad: *const f64,
+    pixel_um: f64,
+    out: *mut *mut wagiri_scan,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, out: handle, views: pixels, flats: pixels, dark: pixels, angles_rad: shared => {
+        let angles = unsafe { std::slice::from_raw_parts(angles_rad, views.shape()[0]) }.to_vec();
+        expect_shape("dark", dark.shape(), [1, views.shape()[1], views.shape()[2]], "[1, rows, cols] of the views")?;
+        if !(pixel_um.is_finite() && pixel_um >= 0.0) {
+            let accepted = "expected a size in um, or 0 for unknown";
+            return Err(Error::invalid("pixel_um", accepted).with("pixel_um", pixel_um));
+        }
+        let dark = dark.index_axis_move(Axis(0), 0).to_owned();
+        let source = MemorySource::new(views.to_owned(), flats.to_owned(), dark)?;
+        let scan = source.into_scan(angles, (pixel_um > 0.0).then_some(pixel_um))?;
+        out.give(wagiri_scan::new(scan));
+        Ok(())
+    })
+}
+
+/// Describes a scan. Set `out->struct_size` first. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_info(
+    scan: *const wagiri_scan,
+    out: *mut wagiri_scan_details,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, scan: shared, out: fill => {
+        let (shape, info) = (scan.inner.shape(), scan.inner.info());
+        out.set(wagiri_scan_details {
+            struct_size: 0,
+            half_turn_frame: info.half_turn_frame.into(),
+            views: shape.views as u64,
+            rows: shape.rows as u64,
+            cols: shape.cols as u64,
+            flats: shape.flats as u64,
+            pixel_um: info.pixel_um.unwrap_or(0.0),
+            covered_deg: covered_deg(&info.angles_rad),
+            angles_rad: info.angles_rad.as_ptr(),
+            format: scan.format.as_ptr(),
+            details: scan.details.as_ptr(),
+            path: scan.path.as_ptr(),
+            notes: scan.notes.as_ptr(),
+            note_count: scan.notes.count(),
+        });
+        Ok(())
+    })
+}
+
+/// Reads one image, or a band of it, in counts: `out` is [1, rows, cols] and takes the detector rows from `first_row`
+/// on. `frame` is a WAGIRI_FRAME_ value. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_read_frame(
+    scan: *const wagiri_scan,
+    frame: i32,
+    index: u64,
+    first_row: u64,
+    out: wagiri_view_mut,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, scan: shared, out: pixels_mut => {
+        let (shape, rows) = (scan.inner.shape(), out.shape()[1]);
+        expect_shape("out", out.shape(), [1, rows, shape.cols], "[1, rows, cols]")?;
+        let band = detector_rows(first_row, rows, shape.rows)?;
+        scan.inner.source().read_rows(self::frame(frame, index)?, band, out.index_axis_move(Axis(0), 0))
+    })
+}
+
+pub(super) fn detector_rows(first: u64, count: usize, rows: usize) -> Result<std::ops::Range<usize>> {
+    let first = usize::try_from(first).unwrap_or(usize::MAX);
+    match first.checked_add(count) {
+        Some(end) if end <= rows => Ok(first..end),
+        _ => Err(Error::invalid("first_row", "the rows reach beyond the detector")
+            .with("first_row", first)
+            .with("rows", count)
+            .with("detector_rows", rows)),
+    }
+}
+
+/// Frees a scan; NULL is allowed. No function may be using it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_free(scan: *mut wagiri_scan) {
+    free!(scan);
+}

@@ -1,0 +1,829 @@
+/*
+ * wagiri: synchrotron CT, from raw frames to a volume in 1/cm.
+ *
+ * Generated from src/capi by tests/header.rs; change the comments there. docs/c-api.md has an example.
+ *
+ * Handles      Opaque. Who makes one frees it, once, with the wagiri_..._free() of its type; NULL is allowed there.
+ * Threads      An argument `const T *` may be used by several threads at once; a `T *` belongs to one call at a time.
+ *              Long work runs on threads of the context; callbacks come on the calling thread unless they say otherwise.
+ * Errors       A function returns WAGIRI_OK or another status. Its last argument may be NULL; else `*err` is always
+ *              written: NULL on success, on failure an error that the caller owns and frees with wagiri_error_free().
+ *              No call ends the process and none leaves by an exception. There is no global error state.
+ * Structs      Set `struct_size` to sizeof before the call. A 0 in any other field means its default. Fields are only
+ *              ever added at the end, so programs and libraries of different minor versions understand one another.
+ * Text         UTF-8, ended by 0, paths too. Texts passed in are copied; texts handed out say how long they are valid.
+ * Pixels       Views over memory of the caller, float, with strides; never kept after the call and never freed here.
+ * Conventions  Pixel centres are at integers, from 0. Lengths in um, angles in radians, volumes in 1/cm.
+ */
+
+
+#ifndef WAGIRI_H
+#define WAGIRI_H
+
+#include <stdint.h>
+
+// Device: the fastest that is there.
+#define WAGIRI_DEVICE_AUTO 0
+
+// Device: the processor.
+#define WAGIRI_DEVICE_CPU 1
+
+// Device: a graphics processor.
+#define WAGIRI_DEVICE_GPU 2
+
+// Level of a log record: the work failed or the result is doubtful.
+#define WAGIRI_LOG_ERROR 1
+
+// Level of a log record: something was repaired or looks wrong.
+#define WAGIRI_LOG_WARN 2
+
+// Level of a log record: what was done.
+#define WAGIRI_LOG_INFO 3
+
+// ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
+// least the same minor; compare with `wagiri_abi_version()`.
+#define WAGIRI_ABI_VERSION 65536
+
+// Bit of `wagiri_features()`: plugins can be loaded.
+#define WAGIRI_FEATURE_PLUGINS 1
+
+// Filter: the one that the stage recon.fbp has as its default, chesler.
+#define WAGIRI_FILTER_DEFAULT 0
+
+// Filter: |f|, no window (Ramachandran and Lakshminarayanan); sharpest and noisiest.
+#define WAGIRI_FILTER_RAMP 1
+
+// Filter: |f| sinc(f) (Shepp and Logan).
+#define WAGIRI_FILTER_SHEPP_LOGAN 2
+
+// Filter: |f| (1 + cos 2 pi f) / 2 (Chesler), the Hann window.
+#define WAGIRI_FILTER_CHESLER 3
+
+// Engine: f32, all threads.
+#define WAGIRI_ENGINE_DIRECT 0
+
+// Engine: f64, plain and slow, to check others against.
+#define WAGIRI_ENGINE_REFERENCE 1
+
+// Frame: projection `index`.
+#define WAGIRI_FRAME_VIEW 0
+
+// Frame: direct-beam image `index`, in order of time.
+#define WAGIRI_FRAME_FLAT 1
+
+// Frame: the image without beam; `index` is 0.
+#define WAGIRI_FRAME_DARK 2
+
+// Frame: the image half a turn after view 0; `index` is 0.
+#define WAGIRI_FRAME_HALF_TURN 3
+
+// Frame: the direct-beam image that belongs to it; `index` is 0.
+#define WAGIRI_FRAME_HALF_TURN_FLAT 4
+
+// Pixels are [row, view, col], detector counts.
+#define WAGIRI_PIXELS_COUNTS 1
+
+// Pixels are [row, view, col], absorbance ln(I0/I).
+#define WAGIRI_PIXELS_SINOGRAM 2
+
+// Pixels are [z, y, x], linear attenuation in 1/cm.
+#define WAGIRI_PIXELS_VOLUME 3
+
+// Type of a parameter: whole number.
+#define WAGIRI_PARAM_INT 1
+
+// Type of a parameter: number.
+#define WAGIRI_PARAM_FLOAT 2
+
+// Type of a parameter: "true" or "false".
+#define WAGIRI_PARAM_BOOL 3
+
+// Type of a parameter: one of `choices`.
+#define WAGIRI_PARAM_CHOICE 4
+
+// Type of a parameter: free text.
+#define WAGIRI_PARAM_TEXT 5
+
+// A checked chain of stages. Owned by the caller; free it with `wagiri_chain_free`.
+typedef struct wagiri_chain wagiri_chain;
+
+// Threads, memory budget and stages; made once by a program and given to most functions. Owned by the caller; free
+// it with `wagiri_context_free`.
+typedef struct wagiri_context wagiri_context;
+
+// What went wrong in one call. Owned by the caller; free it with `wagiri_error_free`.
+typedef struct wagiri_error wagiri_error;
+
+// The raw frames of a scan and what is known about them. Immutable; pixels are read when they are asked for. Owned by
+// the caller; free it with `wagiri_scan_free`.
+typedef struct wagiri_scan wagiri_scan;
+
+// Result of a function: WAGIRI_OK or one of the codes below it. New codes may be added; treat an unknown one like
+// WAGIRI_INTERNAL.
+typedef int32_t wagiri_status;
+
+// What part of a scan to run, and how. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct {
+  // sizeof(wagiri_run_options).
+  uint32_t struct_size;
+  // First detector row to reconstruct.
+  uint64_t row_start;
+  // Row after the last one; 0 is all.
+  uint64_t row_end;
+  // Rows in one slab; 0 takes as many as the memory budget allows. The pixels do not depend on it.
+  uint64_t slab_rows;
+} wagiri_run_options;
+
+// Called during long work, always on the thread that called the long function, several times a second. `done` of
+// `total` slices are finished; inside a slice the same numbers may come again. 0 continues, anything else cancels:
+// the long function then returns WAGIRI_CANCELLED. May call any function of the library with `const` handles. Must
+// return normally: no C++ exception, no longjmp.
+typedef int32_t (*wagiri_progress)(void *user,
+                                   uint64_t done,
+                                   uint64_t total);
+
+// What a run will take.
+typedef struct {
+  // sizeof(wagiri_plan), set by the caller.
+  uint32_t struct_size;
+  // First detector row, which is also the number of the first slice.
+  uint64_t row_start;
+  // Row after the last one.
+  uint64_t row_end;
+  // Rows in one slab.
+  uint64_t slab_rows;
+  // Peak memory, bytes.
+  uint64_t memory_bytes;
+  // Bytes that will be written.
+  uint64_t disk_bytes;
+  // Rows (y) of a slice.
+  uint64_t slice_height;
+  // Columns (x) of a slice.
+  uint64_t slice_width;
+  // Rotation axis at detector row 0, px; found if the chain says auto.
+  double center_px;
+  // Change of the axis from one row to the next, px.
+  double center_px_per_row;
+} wagiri_plan;
+
+// Pixels of the caller that are written; as `wagiri_view`. No two indices may share an element, and nobody else may
+// use the memory during the call. After an error its contents are undefined.
+typedef struct {
+  float *data;
+  uint64_t shape[3];
+  int64_t stride[3];
+} wagiri_view_mut;
+
+// What a run did. Repairs and remarks go to the logger of the context.
+typedef struct {
+  // sizeof(wagiri_summary), set by the caller.
+  uint32_t struct_size;
+  // Slices made.
+  uint64_t slices;
+  // Rotation axis at detector row 0, px.
+  double center_px;
+  // Change of the axis from one row to the next, px.
+  double center_px_per_row;
+  // Smallest value of the volume, 1/cm.
+  float minimum;
+  // Largest value of the volume, 1/cm.
+  float maximum;
+} wagiri_summary;
+
+// Pixels of the caller that are read: `shape` counts and `stride` distances in elements (not bytes) of the three
+// dimensions named by the function. All strides 0 means that the pixels lie without gaps, last dimension fastest.
+// Strides may be negative. The memory stays the caller's and must not change during the call.
+typedef struct {
+  const float *data;
+  uint64_t shape[3];
+  int64_t stride[3];
+} wagiri_view;
+
+// Takes one finished slice: `z` is the detector row, `slice` is [1, y, x] and valid during the call. Called in order
+// of z, one call at a time, on a thread of the library that is not the caller's. 0 continues, anything else cancels.
+// Must return normally: no C++ exception, no longjmp.
+typedef int32_t (*wagiri_slice)(void *user,
+                                uint64_t z,
+                                const wagiri_view *slice);
+
+// Options of a context. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct {
+  // sizeof(wagiri_context_options).
+  uint32_t struct_size;
+  // WAGIRI_DEVICE_; 0 is the fastest that is there, and a device that is not there is WAGIRI_UNAVAILABLE.
+  int32_t device;
+  // Compute threads, up to 4096; 0 is all cores.
+  uint32_t threads;
+  // Memory for slabs and buffers, bytes; 0 is half of what is available when the context is made.
+  uint64_t memory_bytes;
+} wagiri_context_options;
+
+// Receives a log record: a WAGIRI_LOG_ level and one line of UTF-8 without a line end, valid during the call. Called
+// from any thread, several at once. Must not call the library, and must return normally: no C++ exception, no
+// longjmp.
+typedef void (*wagiri_log)(void *user,
+                           int32_t level,
+                           const char *message);
+
+// A device that can compute.
+typedef struct {
+  // sizeof(wagiri_device), set by the caller.
+  uint32_t struct_size;
+  // WAGIRI_DEVICE_CPU or WAGIRI_DEVICE_GPU.
+  int32_t kind;
+  // Model; valid until the context is freed.
+  const char *name;
+  // Memory of the device, bytes; 0 if unknown.
+  uint64_t memory_bytes;
+  // Compute threads of the context on a processor; 0 for a GPU.
+  uint32_t threads;
+} wagiri_device;
+
+// Where the rays are. Set `struct_size` to sizeof.
+typedef struct {
+  // sizeof(wagiri_geometry).
+  uint32_t struct_size;
+  // Number of `angles_rad`.
+  uint64_t views;
+  // One angle per view, radians; positive turns the object counter-clockwise on screen. Read during the call only.
+  const double *angles_rad;
+  // Detector pixel at the sample, um; greater than 0.
+  double pixel_um;
+  // Rotation axis in the first row of the sinograms, px; the centre of the first column is 0.
+  double center_px;
+  // Change of the axis from one row to the next, px; 0 for an upright axis.
+  double center_px_per_row;
+} wagiri_geometry;
+
+// How to reconstruct. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct {
+  // sizeof(wagiri_fbp_options).
+  uint32_t struct_size;
+  // WAGIRI_FILTER_.
+  int32_t filter;
+  // WAGIRI_ENGINE_.
+  int32_t engine;
+  // Not 0: extend views that are cut off at the edge of the detector by a cosine taper of half the width.
+  int32_t pad;
+} wagiri_fbp_options;
+
+// How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct {
+  // sizeof(wagiri_scan_options).
+  uint32_t struct_size;
+  // "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
+  const char *format;
+  // Dark frames: a file, a folder, or for .his a range of frames such as "0..30"; NULL looks at their usual place.
+  const char *dark;
+  // Direct-beam frames (I0), as `dark`.
+  const char *flat;
+  // View angles: a text file of degrees, "FILE:A..B" for a part of it, or a span in degrees such as "180".
+  const char *angles;
+  // HDF5 dataset of the projections, where it is not at its standard place.
+  const char *dataset;
+  // First view to use.
+  uint64_t view_start;
+  // View after the last one to use; 0 is all.
+  uint64_t view_end;
+} wagiri_scan_options;
+
+// What is known of a scan. Pointers are valid until the scan is freed.
+typedef struct {
+  // sizeof(wagiri_scan_details), set by the caller.
+  uint32_t struct_size;
+  // 1 if there is a frame WAGIRI_FRAME_HALF_TURN, else 0.
+  int32_t half_turn_frame;
+  // Projections that take part in a reconstruction.
+  uint64_t views;
+  // Detector rows (slices).
+  uint64_t rows;
+  // Detector columns.
+  uint64_t cols;
+  // Direct-beam images.
+  uint64_t flats;
+  // Detector pixel at the sample, um; 0 if unknown.
+  double pixel_um;
+  // Turned range that the views cover, degrees.
+  double covered_deg;
+  // `views` angles, radians.
+  const double *angles_rad;
+  // "hipic", "his", "tiff", "hdf5" or "memory".
+  const char *format;
+  // One line: sample format, compression, layout.
+  const char *details;
+  // Where it was opened.
+  const char *path;
+  // `note_count` remarks that a user should see once.
+  const char *const *notes;
+  // Number of `notes`.
+  uint32_t note_count;
+} wagiri_scan_details;
+
+// A stage. Its texts are UTF-8 and valid until the context is freed.
+typedef struct {
+  // sizeof(wagiri_stage), set by the caller.
+  uint32_t struct_size;
+  // What it takes, WAGIRI_PIXELS_.
+  int32_t input;
+  // What it makes, WAGIRI_PIXELS_.
+  int32_t output;
+  // Number of parameters, see `wagiri_stage_param`.
+  uint32_t param_count;
+  // `family.method`, as in the text of a chain.
+  const char *id;
+  // One line.
+  const char *summary;
+} wagiri_stage;
+
+// A parameter of a stage. Its texts are UTF-8 and valid until the context is freed.
+typedef struct {
+  // sizeof(wagiri_param), set by the caller.
+  uint32_t struct_size;
+  // WAGIRI_PARAM_.
+  int32_t kind;
+  // 1 if the word "auto" is accepted too, else 0.
+  int32_t accepts_auto;
+  // Number of `choices`; 0 unless `kind` is WAGIRI_PARAM_CHOICE.
+  uint32_t choice_count;
+  // Name with its unit, as in the text of a chain.
+  const char *name;
+  // "px", "um", "deg", ... or "".
+  const char *unit;
+  // One sentence.
+  const char *help;
+  // The value that is used where nothing is said, as text.
+  const char *default_text;
+  // The accepted words.
+  const char *const *choices;
+  // Smallest accepted number; -infinity if there is none.
+  double minimum;
+  // Largest accepted number; infinity if there is none.
+  double maximum;
+} wagiri_param;
+
+// Success.
+#define WAGIRI_OK 0
+
+// An argument, option or parameter is outside what is accepted.
+#define WAGIRI_INVALID 1
+
+// A file, folder, frame, stage or parameter that was named does not exist.
+#define WAGIRI_NOT_FOUND 2
+
+// The input is valid, but of a kind that this version does not handle.
+#define WAGIRI_UNSUPPORTED 3
+
+// A file is malformed or truncated, or its parts contradict each other.
+#define WAGIRI_FORMAT 4
+
+// The operating system refused to read or write.
+#define WAGIRI_IO 5
+
+// A memory budget, disk space or size limit does not suffice.
+#define WAGIRI_LIMIT 6
+
+// A device, driver or optional component is not there.
+#define WAGIRI_UNAVAILABLE 7
+
+// A callback asked to stop.
+#define WAGIRI_CANCELLED 8
+
+// A plugin could not be loaded, broke its contract, or failed.
+#define WAGIRI_PLUGIN 9
+
+// A defect of wagiri itself; please report it.
+#define WAGIRI_INTERNAL 10
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
+// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+// error NULL. Thread-safe.
+//
+// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
+wagiri_status wagiri_chain_parse(const wagiri_context *ctx,
+                                 const char *text,
+                                 wagiri_chain **out,
+                                 wagiri_error **err);
+
+// Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
+wagiri_status wagiri_chain_set(wagiri_chain *chain,
+                               const char *stage,
+                               const char *param,
+                               const char *value,
+                               wagiri_error **err);
+
+// Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
+// `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+//
+// WAGIRI_LIMIT: not even one row fits into the memory budget.
+wagiri_status wagiri_chain_plan(const wagiri_context *ctx,
+                                const wagiri_chain *chain,
+                                const wagiri_scan *scan,
+                                const wagiri_run_options *options,
+                                wagiri_progress progress,
+                                void *user,
+                                wagiri_plan *out,
+                                wagiri_error **err);
+
+// Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
+// `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
+wagiri_status wagiri_chain_preview(const wagiri_context *ctx,
+                                   const wagiri_chain *chain,
+                                   const wagiri_scan *scan,
+                                   uint64_t row,
+                                   wagiri_progress progress,
+                                   void *user,
+                                   wagiri_view_mut out,
+                                   wagiri_error **err);
+
+// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
+// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
+// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
+// must not share a folder.
+wagiri_status wagiri_chain_run(const wagiri_context *ctx,
+                               const wagiri_chain *chain,
+                               const wagiri_scan *scan,
+                               const char *out_dir,
+                               const wagiri_run_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               wagiri_summary *summary,
+                               wagiri_error **err);
+
+// Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
+wagiri_status wagiri_chain_run_to(const wagiri_context *ctx,
+                                  const wagiri_chain *chain,
+                                  const wagiri_scan *scan,
+                                  wagiri_slice slice,
+                                  void *slice_user,
+                                  const wagiri_run_options *options,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  wagiri_summary *summary,
+                                  wagiri_error **err);
+
+// Frees a chain; NULL is allowed. No function may be using it.
+void wagiri_chain_free(wagiri_chain *chain);
+
+// Makes a context and starts its threads. `options` may be NULL: all defaults. On success `*out` is a new context to
+// be freed with `wagiri_context_free`, on error NULL. Thread-safe.
+//
+// WAGIRI_UNAVAILABLE: the demanded device is not there.
+wagiri_status wagiri_context_new(const wagiri_context_options *options,
+                                 wagiri_context **out,
+                                 wagiri_error **err);
+
+// Sends log records to `call` until another one is set or the context is freed; NULL stops. The log is one per
+// process: every context with a logger gets the records of all. The first record names the version. When this
+// function or `wagiri_context_free` returns, the former `call` runs no more. Not to be called from a logger.
+//
+// WAGIRI_UNAVAILABLE: the process is itself written in Rust and has its own logger.
+wagiri_status wagiri_context_set_logger(wagiri_context *ctx,
+                                        wagiri_log call,
+                                        void *user,
+                                        wagiri_error **err);
+
+// Frees a context after its threads have ended; NULL is allowed. No function may be using it. Scans and chains made
+// with it stay valid.
+void wagiri_context_free(wagiri_context *ctx);
+
+// Writes the number of devices that this version can compute on. Thread-safe.
+wagiri_status wagiri_device_count(const wagiri_context *ctx,
+                                  uint32_t *count,
+                                  wagiri_error **err);
+
+// Describes device `index`, from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_device_info(const wagiri_context *ctx,
+                                 uint32_t index,
+                                 wagiri_device *out,
+                                 wagiri_error **err);
+
+// Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
+wagiri_status wagiri_error_status(const wagiri_error *error);
+
+// One sentence for people in UTF-8: where, what, and what would be accepted; "" for NULL. Valid until the error is
+// freed. Thread-safe.
+const char *wagiri_error_message(const wagiri_error *error);
+
+// Frees an error; NULL is allowed.
+void wagiri_error_free(wagiri_error *error);
+
+// ABI of the loaded library: major << 16 | minor. Thread-safe, cannot fail.
+uint32_t wagiri_abi_version(void);
+
+// Version of the loaded library, such as "0.1.0". Static: never free it. Thread-safe, cannot fail.
+const char *wagiri_version(void);
+
+// What the loaded library was built with: a set of WAGIRI_FEATURE_ bits. Unknown bits are to be ignored.
+// Thread-safe, cannot fail.
+uint64_t wagiri_features(void);
+
+// Panics inside the library on purpose and always returns WAGIRI_INTERNAL, so that a host can test its error path:
+// a defect of wagiri comes back as an error like any other and never ends the process. Thread-safe.
+wagiri_status wagiri_self_test_panic(wagiri_error **err);
+
+// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
+// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+// error NULL. Thread-safe.
+//
+// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
+wagiri_status wagiri_chain_parse(const wagiri_context *ctx,
+                                 const char *text,
+                                 wagiri_chain **out,
+                                 wagiri_error **err);
+
+// Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
+wagiri_status wagiri_chain_set(wagiri_chain *chain,
+                               const char *stage,
+                               const char *param,
+                               const char *value,
+                               wagiri_error **err);
+
+// Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
+// `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+//
+// WAGIRI_LIMIT: not even one row fits into the memory budget.
+wagiri_status wagiri_chain_plan(const wagiri_context *ctx,
+                                const wagiri_chain *chain,
+                                const wagiri_scan *scan,
+                                const wagiri_run_options *options,
+                                wagiri_progress progress,
+                                void *user,
+                                wagiri_plan *out,
+                                wagiri_error **err);
+
+// Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
+// `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
+wagiri_status wagiri_chain_preview(const wagiri_context *ctx,
+                                   const wagiri_chain *chain,
+                                   const wagiri_scan *scan,
+                                   uint64_t row,
+                                   wagiri_progress progress,
+                                   void *user,
+                                   wagiri_view_mut out,
+                                   wagiri_error **err);
+
+// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
+// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
+// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
+// must not share a folder.
+wagiri_status wagiri_chain_run(const wagiri_context *ctx,
+                               const wagiri_chain *chain,
+                               const wagiri_scan *scan,
+                               const char *out_dir,
+                               const wagiri_run_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               wagiri_summary *summary,
+                               wagiri_error **err);
+
+// Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
+wagiri_status wagiri_chain_run_to(const wagiri_context *ctx,
+                                  const wagiri_chain *chain,
+                                  const wagiri_scan *scan,
+                                  wagiri_slice slice,
+                                  void *slice_user,
+                                  const wagiri_run_options *options,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  wagiri_summary *summary,
+                                  wagiri_error **err);
+
+// Frees a chain; NULL is allowed. No function may be using it.
+void wagiri_chain_free(wagiri_chain *chain);
+
+// Makes a context and starts its threads. `options` may be NULL: all defaults. On success `*out` is a new context to
+// be freed with `wagiri_context_free`, on error NULL. Thread-safe.
+//
+// WAGIRI_UNAVAILABLE: the demanded device is not there.
+wagiri_status wagiri_context_new(const wagiri_context_options *options,
+                                 wagiri_context **out,
+                                 wagiri_error **err);
+
+// Sends log records to `call` until another one is set or the context is freed; NULL stops. The log is one per
+// process: every context with a logger gets the records of all. The first record names the version. When this
+// function or `wagiri_context_free` returns, the former `call` runs no more. Not to be called from a logger.
+//
+// WAGIRI_UNAVAILABLE: the process is itself written in Rust and has its own logger.
+wagiri_status wagiri_context_set_logger(wagiri_context *ctx,
+                                        wagiri_log call,
+                                        void *user,
+                                        wagiri_error **err);
+
+// Frees a context after its threads have ended; NULL is allowed. No function may be using it. Scans and chains made
+// with it stay valid.
+void wagiri_context_free(wagiri_context *ctx);
+
+// Writes the number of devices that this version can compute on. Thread-safe.
+wagiri_status wagiri_device_count(const wagiri_context *ctx,
+                                  uint32_t *count,
+                                  wagiri_error **err);
+
+// Describes device `index`, from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_device_info(const wagiri_context *ctx,
+                                 uint32_t index,
+                                 wagiri_device *out,
+                                 wagiri_error **err);
+
+// Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
+wagiri_status wagiri_error_status(const wagiri_error *error);
+
+// One sentence for people in UTF-8: where, what, and what would be accepted; "" for NULL. Valid until the error is
+// freed. Thread-safe.
+const char *wagiri_error_message(const wagiri_error *error);
+
+// Frees an error; NULL is allowed.
+void wagiri_error_free(wagiri_error *error);
+
+// Removes rings from sinograms `sino` [row, view, col] in place by sorting each column and taking the median across
+// `kernel_px` columns (Vo et al. 2018, algorithm 3, doi:10.1364/OE.26.028396). 0 and 1 change nothing, even widths
+// grow by 1. `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: NaN in a sinogram, or a window wider than the detector allows.
+wagiri_status wagiri_remove_rings(const wagiri_context *ctx,
+                                  wagiri_view_mut sino,
+                                  uint32_t kernel_px,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  wagiri_error **err);
+
+// Filtered back-projection of sinograms `sino` [row, view, col], absorbance, into slices `out` [row, col, col] in
+// 1/cm (x to the right, y down). The views are those of a half turn, or of a full one with the axis near the middle.
+// `options` and `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: shapes that do not fit, an axis outside the detector, a value that is not a number.
+wagiri_status wagiri_reconstruct(const wagiri_context *ctx,
+                                 const wagiri_geometry *geometry,
+                                 const wagiri_fbp_options *options,
+                                 wagiri_view sino,
+                                 wagiri_progress progress,
+                                 void *user,
+                                 wagiri_view_mut out,
+                                 wagiri_error **err);
+
+// Opens a scan: a folder, or a file of several frames. `options` may be NULL. On success `*out` is a new scan to be
+// freed with `wagiri_scan_free`, on error NULL. Frames are read later, from the same files. Thread-safe.
+//
+// WAGIRI_NOT_FOUND, WAGIRI_FORMAT, WAGIRI_UNSUPPORTED and WAGIRI_IO tell what is wrong with the files.
+wagiri_status wagiri_scan_open(const char *path,
+                               const wagiri_scan_options *options,
+                               wagiri_scan **out,
+                               wagiri_error **err);
+
+// Makes a scan of arrays in counts: `views` [view, row, col], `flats` [flat, row, col], `dark` [1, row, col], and one
+// angle per view in `angles_rad`. The flats count as taken evenly from the first to the last view. `pixel_um` 0 is
+// unknown. Everything is copied: the arrays may go when the function returns. On success `*out` is a new scan to be
+// freed with `wagiri_scan_free`, on error NULL. Thread-safe.
+wagiri_status wagiri_scan_from_arrays(wagiri_view views,
+                                      wagiri_view flats,
+                                      wagiri_view dark,
+                                      const double *angles_rad,
+                                      double pixel_um,
+                                      wagiri_scan **out,
+                                      wagiri_error **err);
+
+// Describes a scan. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_scan_info(const wagiri_scan *scan,
+                               wagiri_scan_details *out,
+                               wagiri_error **err);
+
+// Reads one image, or a band of it, in counts: `out` is [1, rows, cols] and takes the detector rows from `first_row`
+// on. `frame` is a WAGIRI_FRAME_ value. Thread-safe.
+wagiri_status wagiri_scan_read_frame(const wagiri_scan *scan,
+                                     int32_t frame,
+                                     uint64_t index,
+                                     uint64_t first_row,
+                                     wagiri_view_mut out,
+                                     wagiri_error **err);
+
+// Frees a scan; NULL is allowed. No function may be using it.
+void wagiri_scan_free(wagiri_scan *scan);
+
+// Writes the number of stages, plugins included. Thread-safe.
+wagiri_status wagiri_stage_count(const wagiri_context *ctx,
+                                 uint32_t *count,
+                                 wagiri_error **err);
+
+// Describes stage `index`, from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_stage_info(const wagiri_context *ctx,
+                                uint32_t index,
+                                wagiri_stage *out,
+                                wagiri_error **err);
+
+// Describes parameter `param` of stage `index`, both from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_stage_param(const wagiri_context *ctx,
+                                 uint32_t index,
+                                 uint32_t param,
+                                 wagiri_param *out,
+                                 wagiri_error **err);
+
+// Loads the plugin library `path` and adds its stages at the end. Loading runs code of that file with all rights of
+// the process: load only what the user trusts. It stays loaded until the process ends. Chains parsed before do not
+// change.
+//
+// WAGIRI_PLUGIN: not a plugin, made for another ABI, or its stages have names that exist already; then nothing is
+// added.
+wagiri_status wagiri_plugin_load(wagiri_context *ctx,
+                                 const char *path,
+                                 wagiri_error **err);
+
+// Removes rings from sinograms `sino` [row, view, col] in place by sorting each column and taking the median across
+// `kernel_px` columns (Vo et al. 2018, algorithm 3, doi:10.1364/OE.26.028396). 0 and 1 change nothing, even widths
+// grow by 1. `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: NaN in a sinogram, or a window wider than the detector allows.
+wagiri_status wagiri_remove_rings(const wagiri_context *ctx,
+                                  wagiri_view_mut sino,
+                                  uint32_t kernel_px,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  wagiri_error **err);
+
+// Filtered back-projection of sinograms `sino` [row, view, col], absorbance, into slices `out` [row, col, col] in
+// 1/cm (x to the right, y down). The views are those of a half turn, or of a full one with the axis near the middle.
+// `options` and `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: shapes that do not fit, an axis outside the detector, a value that is not a number.
+wagiri_status wagiri_reconstruct(const wagiri_context *ctx,
+                                 const wagiri_geometry *geometry,
+                                 const wagiri_fbp_options *options,
+                                 wagiri_view sino,
+                                 wagiri_progress progress,
+                                 void *user,
+                                 wagiri_view_mut out,
+                                 wagiri_error **err);
+
+// Opens a scan: a folder, or a file of several frames. `options` may be NULL. On success `*out` is a new scan to be
+// freed with `wagiri_scan_free`, on error NULL. Frames are read later, from the same files. Thread-safe.
+//
+// WAGIRI_NOT_FOUND, WAGIRI_FORMAT, WAGIRI_UNSUPPORTED and WAGIRI_IO tell what is wrong with the files.
+wagiri_status wagiri_scan_open(const char *path,
+                               const wagiri_scan_options *options,
+                               wagiri_scan **out,
+                               wagiri_error **err);
+
+// Makes a scan of arrays in counts: `views` [view, row, col], `flats` [flat, row, col], `dark` [1, row, col], and one
+// angle per view in `angles_rad`. The flats count as taken evenly from the first to the last view. `pixel_um` 0 is
+// unknown. Everything is copied: the arrays may go when the function returns. On success `*out` is a new scan to be
+// freed with `wagiri_scan_free`, on error NULL. Thread-safe.
+wagiri_status wagiri_scan_from_arrays(wagiri_view views,
+                                      wagiri_view flats,
+                                      wagiri_view dark,
+                                      const double *angles_rad,
+                                      double pixel_um,
+                                      wagiri_scan **out,
+                                      wagiri_error **err);
+
+// Describes a scan. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_scan_info(const wagiri_scan *scan,
+                               wagiri_scan_details *out,
+                               wagiri_error **err);
+
+// Reads one image, or a band of it, in counts: `out` is [1, rows, cols] and takes the detector rows from `first_row`
+// on. `frame` is a WAGIRI_FRAME_ value. Thread-safe.
+wagiri_status wagiri_scan_read_frame(const wagiri_scan *scan,
+                                     int32_t frame,
+                                     uint64_t index,
+                                     uint64_t first_row,
+                                     wagiri_view_mut out,
+                                     wagiri_error **err);
+
+// Frees a scan; NULL is allowed. No function may be using it.
+void wagiri_scan_free(wagiri_scan *scan);
+
+// Writes the number of stages, plugins included. Thread-safe.
+wagiri_status wagiri_stage_count(const wagiri_context *ctx,
+                                 uint32_t *count,
+                                 wagiri_error **err);
+
+// Describes stage `index`, from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_stage_info(const wagiri_context *ctx,
+                                uint32_t index,
+                                wagiri_stage *out,
+                                wagiri_error **err);
+
+// Describes parameter `param` of stage `index`, both from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_stage_param(const wagiri_context *ctx,
+                                 uint32_t index,
+                                 uint32_t param,
+                                 wagiri_param *out,
+                                 wagiri_error **err);
+
+// Loads the plugin library `path` and adds its stages at the end. Loading runs code of that file with all rights of
+// the process: load only what the user trusts. It stays loaded until the process ends. Chains parsed before do not
+// change.
+//
+// WAGIRI_PLUGIN: not a plugin, made for another ABI, or its stages have names that exist already; then nothing is
+// added.
+wagiri_status wagiri_plugin_load(wagiri_context *ctx,
+                                 const char *path,
+                                 wagiri_error **err);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* WAGIRI_H */

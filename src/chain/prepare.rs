@@ -1,0 +1,126 @@
+//! From a checked chain and a scan to stages that are ready to run: finds what is `auto`, surveys, plans.
+
+use super::builtin::{FBP, NORMALISE, normalise_options};
+use super::plan;
+use super::run::{self, Prepared};
+use super::stage::{ParamValue, Setup, Stage};
+use super::survey::survey;
+use super::{AxisOptions, Chain, RunOptions, RunSummary, find_axis};
+use crate::context::Context;
+use crate::error::Result;
+use crate::geometry::{Center, Geometry};
+use crate::io::SliceSink;
+use crate::progress::Progress;
+use crate::scan::Scan;
+use crate::slab::Domain;
+
+/// A chain ready for one scan, and what was found on the way.
+pub(super) struct Ready {
+    pub prepared: Prepared,
+    pub geometry: Geometry,
+    pub angle_offset_rad: f64,
+    pub output: Domain,
+    pub remarks: Vec<String>,
+    chain: Chain,
+}
+
+/// Builds the stages. Reads a few rows of every frame (survey), and the frames that the search of the axis needs.
+pub(super) fn prepare(
+    chain: &Chain,
+    ctx: &Context,
+    scan: &Scan,
+    options: &RunOptions,
+    progress: &mut Progress,
+) -> Result<Ready> {
+    let mut chain = chain.clone();
+    let (shape, info) = (scan.shape(), scan.info());
+    let mut remarks = info.notes.clone();
+    let mut geometry = Geometry {
+        angles_rad: info.angles_rad.clone(),
+        center: Center::Fixed((shape.cols as f64 - 1.0) / 2.0),
+        pixel_um: info.pixel_um.unwrap_or(1.0),
+    };
+    let mut angle_offset_rad = 0.0;
+    // Cheap refusals come before the survey and the search of the axis, which read files.
+    let mut setup = Setup { shape, geometry: geometry.clone(), edge_over_mean: 0.0, threads: ctx.threads() };
+    create(&chain, &setup)?;
+    if let Some(fbp) = chain.steps.iter_mut().find(|s| s.params.info().id == FBP.id) {
+        let params = &mut fbp.params;
+        angle_offset_rad = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
+        match params.float("pixel_um") {
+            Some(um) => geometry.pixel_um = um,
+            None => {
+                if info.pixel_um.is_none() {
+                    let remark = "pixel size unknown: 1 um taken, so values are in 1/cm only after pixel_um is set";
+                    remarks.push(format!("recon.fbp: {remark}"));
+                }
+                params.set("pixel_um", ParamValue::Float(geometry.pixel_um))?;
+            }
+        }
+        let given = params.text("center_px").map(str::parse::<Center>).transpose()?;
+        geometry.center = match given {
+            Some(center) => center,
+            None => {
+                let found = find_axis(ctx, scan, &AxisOptions::default(), progress)?;
+                remarks.push(format!(
+                    "rotation axis found at {:.2} px ({}, confidence {:.2})",
+                    found.center.at(shape.rows / 2),
+                    found.method,
+                    found.confidence
+                ));
+                found.center
+            }
+        };
+        let rows = options.rows.clone().unwrap_or(0..shape.rows);
+        geometry.center.check(rows, shape.cols)?;
+        params.set_text("center_px", &geometry.center.to_string())?;
+    }
+    let mut black_views = vec![false; shape.views].into();
+    if let Some(normalise) = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id) {
+        let found = survey(ctx, scan, &normalise_options(&normalise.params), progress)?;
+        black_views = found.black_views;
+        setup.edge_over_mean = found.edge_over_mean;
+    }
+    setup.geometry = geometry.clone();
+    let stages = create(&chain, &setup)?;
+    let output = chain.steps.last().map_or(Domain::Counts, |s| s.factory.info().output);
+    let cut = plan::cut(&stages, shape, options.rows.clone(), options.slab_rows, ctx.memory_bytes())?;
+    let prepared = Prepared { stages, black_views, cut };
+    Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, chain })
+}
+
+fn create(chain: &Chain, setup: &Setup) -> Result<Vec<Box<dyn Stage>>> {
+    chain.steps.iter().map(|s| s.factory.create(&s.params, setup)).collect()
+}
+
+impl Ready {
+    /// Runs into `sink` and tells it how it ended.
+    pub fn run(
+        self,
+        ctx: &Context,
+        scan: &Scan,
+        sink: &mut dyn SliceSink,
+        progress: &mut Progress,
+    ) -> Result<RunSummary> {
+        let done = match run::run(ctx, scan, &self.prepared, sink, progress) {
+            Ok(done) => done,
+            Err(error) => {
+                if let Some(remark) = sink.abandon() {
+                    log::warn!("{remark}");
+                }
+                return Err(error);
+            }
+        };
+        sink.finish()?;
+        let mut remarks = self.remarks;
+        remarks.extend(done.remarks);
+        Ok(RunSummary {
+            slices: done.slices,
+            center: self.geometry.center,
+            pixel_um: self.geometry.pixel_um,
+            range: done.range,
+            remarks,
+            chain: self.chain.to_string(),
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! HDF5 scans: reading bands of rows out of three-dimensional datasets.
+//!
+//! Where the datasets are and what their frames mean is found by `nexus`. Must not know: layouts of groups.
+
+use super::images::check_views;
+use super::nexus::{self, Plan};
+use crate::error::{Error, Result};
+use crate::scan::{Frame, FrameSource, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
+use hdf5_reader::error::Error as Hdf5Error;
+use hdf5_reader::{Dataset, Datatype, FilesystemExternalLinkResolver, Hdf5File};
+use hdf5_reader::{OpenOptions, SliceInfo, SliceInfoElem};
+use ndarray::{Array2, Array3, ArrayD, ArrayViewMut2, ArrayViewMut3, Axis, Ix3, Zip};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Memory for one read of several views, bytes: long enough that a disk streams, small beside a slab.
+const BATCH_BYTES: usize = 64 << 20;
+
+/// True for the usual file names.
+pub(crate) fn is_named(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".h5", ".hdf5", ".hdf", ".nxs", ".nx"].iter().any(|e| name.ends_with(e))
+}
+
+/// Turns an error of the reader into a sentence.
+pub(crate) fn explain(path: &Path, what: &str, error: Hdf5Error) -> Error {
+    let place = if what.is_empty() { path.display().to_string() } else { format!("{}: {what}", path.display()) };
+    let mut inner = &error;
+    while let Hdf5Error::Context { source, .. } = inner {
+        inner = source;
+    }
+    match inner {
+        Hdf5Error::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Error::io(place, "read", std::io::Error::from(e.kind()))
+        }
+        Hdf5Error::InvalidMagic => Error::format(place, "not an HDF5 file"),
+        Hdf5Error::Io(_) | Hdf5Error::UnexpectedEof { .. } | Hdf5Error::OffsetOutOfBounds(_) => {
+            Error::format(place, "the HDF5 file is cut off or damaged: it refers to bytes that it does not have")
+        }
+        Hdf5Error::UnsupportedFilter(filter) => {
+            let message = format!(
+                "the dataset is compressed with a filter that is not read ({filter}); rewrite it with \
+                 h5repack -f GZIP=1, or uncompressed"
+            );
+            Error::unsupported(place, message)
+        }
+        Hdf5Error::UnsupportedLayoutClass(_) | Hdf5Error::UnsupportedLayoutVersion(_) => {
+            let message = "the dataset is virtual (its pixels are in other files), which is not read; copy it into \
+                           one file with h5repack";
+            Error::unsupported(place, message)
+        }
+        Hdf5Error::DatasetNotFound(_) | Hdf5Error::GroupNotFound(_) => {
+            Error::not_found(place, "there is no such dataset")
+        }
+        Hdf5Error::ResourceLimit(e) => Error::limit(place, format!("the HDF5 file asks for too much memory: {e}")),
+        other => Error::format(place, format!("the HDF5 file is damaged or of an unknown kind: {other}")),
+    }
+}
+
+/// Opens the file; links to other files are followed inside its folder.
+pub(crate) fn open_file(path: &Path) -> Result<Hdf5File> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let links = Arc::new(FilesystemExternalLinkResolver::new(folder));
+    let options = OpenOptions::default().with_external_link_resolver(links);
+    Hdf5File::open_with_options(path, options).map_err(|e| explain(path, "", e))
+}
+
+/// A dataset of frames: `[frame, row, col]`, or one frame `[row, col]`.
+#[derive(Clone)]
+pub(crate) struct Stack {
+    pub data: Dataset,
+    pub name: String,
+    pub frames: usize,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+/// The sample types that are read.
+pub(crate) fn type_name(dtype: &Datatype) -> Option<&'static str> {
+    Some(match dtype {
+        Datatype::FixedPoint { size: 1, signed: false, .. } => "8-bit",
+        Datatype::FixedPoint { size: 1, signed: true, .. } => "8-bit signed",
+        Datatype::FixedPoint { size: 2, signed: false, .. } => "16-bit",
+        Datatype::FixedPoint { size: 2, signed: true, .. } => "16-bit signed",
+        Datatype::FixedPoint { size: 4, signed: false, .. } => "32-bit integer",
+        Datatype::FixedPoint { size: 4, signed: true, .. } => "32-bit signed integer",
+        Datatype::FloatingPoint { size: 4, .. } => "32-bit float",
+        Datatype::FloatingPoint { size: 8, .. } => "64-bit float",
+        _ => return None,
+    })
+}
+
+/// Reads part of a dataset as numbers of type `f64` or `f32`.
+macro_rules! read_as {
+    ($target:ty, $data:expr, $selection:expr) => {{
+        fn numbers(data: &Dataset, selection: &SliceInfo) -> std::result::Result<ArrayD<$target>, Hdf5Error> {
+            Ok(match data.dtype() {
+                Datatype::FixedPoint { size: 1, signed: false, .. } => {
+                    data.read_slice::<u8>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 1, signed: true, .. } => {
+                    data.read_slice::<i8>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 2, signed: false, .. } => {
+                    data.read_slice::<u16>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 2, signed: true, .. } => {
+                    data.read_slice::<i16>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 4, signed: false, .. } => {
+                    data.read_slice::<u32>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 4, signed: true, .. } => {
+                    data.read_slice::<i32>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 8, signed: false, .. } => {
+                    data.read_slice::<u64>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FixedPoint { size: 8, signed: true, .. } => {
+                    data.read_slice::<i64>(selection)?.mapv(|v| v as $target)
+                }
+                Datatype::FloatingPoint { size: 4, .. } => data.read_slice::<f32>(selection)?.mapv(|v| v as $target),
+                _ => data.read_slice::<f64>(selection)?.mapv(|v| v as $target),
+            })
+        }
+        numbers($data, $selection)
+    }};
+}
+
+/// All numbers of a small dataset, such as angles; at most 16 million.
+pub(crate) fn numbers(path: &Path, name: &str, data: &Dataset) -> Result<Vec<f64>> {
+    let count = data.num_elements().map_err(|e| explain(path, name, e))?;
+    if count > 16 << 20 {
+        return Err(Error::format(path.display(), format!("{name} has more values than any scan has frames")));
+    }
+    let all = SliceInfo::all(data.ndim());
+    let values = read_as!(f64, data, &all).map_err(|e| explain(path, name, e))?;
+    Ok(values.into_iter().collect())
+}
+
+impl Stack {
+    pub(crate) fn new(path: &Path, name: &str, data: Dataset) -> Result<Self> {
+        let dims: Option<Vec<usize>> = data.shape().iter().map(|&d| usize::try_from(d).ok()).collect();
+        let (frames, rows, cols) = match dims.as_deref() {
+            Some(&[frames, rows, cols]) => (frames, rows, cols),
+            Some(&[rows, cols]) => (1, rows, cols),
+            _ => {
+                let message = "expected a dataset of three dimensions: frame, row, column";
+                let shape = format!("{:?}", data.shape());
+                return Err(Error::format(format!("{}: {name}", path.display()), message).with("shape", shape));
+            }
+        };
+        if type_name(data.dtype()).is_none() {
+            let message = "expected 8, 16 or 32-bit integers or 32 or 64-bit floats";
+            return Err(Error::unsupported(format!("{}: {name}", path.display()), message));
+        }
+        Ok(Stack { data, name: name.to_owned(), frames, rows, cols })
+    }
+
+    /// Rows of neighbouring frames, `[frame, row, col]`.
+    fn read(&self, path: &Path, frames: Range<usize>, rows: Range<usize>) -> Result<Array3<f32>> {
+        let part = |r: &Range<usize>| SliceInfoElem::Slice { start: r.start as u64, end: r.end as u64, step: 1 };
+        let shape = [frames.len(), rows.len(), self.cols];
+        if shape.contains(&0) {
+            return Ok(Array3::zeros(shape));
+        }
+        let mut selections = vec![part(&rows), part(&(0..self.cols))];
+        if self.data.ndim() == 3 {
+            selections.insert(0, part(&frames));
+        }
+        let values = read_as!(f32, &self.data, &SliceInfo { selections }).map_err(|e| explain(path, &self.name, e))?;
+        let values = if values.ndim() == 2 { values.insert_axis(Axis(0)) } else { values };
+        match values.into_dimensionality::<Ix3>() {
+            Ok(v) if v.shape() == shape => Ok(v),
+            _ => Err(Error::format(path.display(), "the HDF5 file is damaged: a dataset gave other sizes than it has")),
+        }
+    }
+}
+
+/// Frames of one dataset whose mean is one frame of the scan.
+#[derive(Clone)]
+pub(crate) struct Group {
+    pub stack: Stack,
+    pub frames: Vec<usize>,
+}
+
+struct Hdf5Source {
+    path: PathBuf,
+    plan: Plan,
+    shape: ScanShape,
+}
+
+/// Opens an HDF5 scan in DataExchange or NXtomo layout, or with the dataset of the projections given.
+pub(crate) fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
+    let file = open_file(path)?;
+    let length = std::fs::metadata(path).map_err(|e| Error::io(path.display(), "read", e))?.len();
+    let promised = file.superblock().eof_address;
+    if length < promised {
+        return Err(Error::format(path.display(), "the HDF5 file is cut off: it says that it is longer")
+            .with("promised_bytes", promised)
+            .with("bytes", length));
+    }
+    let mut info = ScanInfo { format: "hdf5", path: path.to_owned(), ..ScanInfo::default() };
+    let mut plan = nexus::plan(path, &file, options, &mut info)?;
+    if let Some(range) = &options.views {
+        check_views(range, plan.views.len())?;
+        plan.views = plan.views[range.clone()].to_vec();
+        info.angles_rad = info.angles_rad[range.clone()].to_vec();
+        info.view_time = info.view_time[range.clone()].to_vec();
+    }
+    let (rows, cols) = (plan.data.rows, plan.data.cols);
+    for other in plan.flats.iter().chain(&plan.dark).map(|g| &g.stack) {
+        if (other.rows, other.cols) != (rows, cols) {
+            let message = format!(
+                "{} has frames of {} x {} pixels (columns x rows), but the projections have {cols} x {rows}",
+                other.name, other.cols, other.rows
+            );
+            return Err(Error::format(path.display(), message));
+        }
+    }
+    let shape = ScanShape { views: plan.views.len(), rows, cols, flats: plan.flats.len() };
+    if let Some(&first) = plan.views.first() {
+        // One row tells whether the filters of the dataset can be undone.
+        plan.data.read(path, first..first + 1, 0..rows.min(1))?;
+    }
+    Scan::new(Box::new(Hdf5Source { path: path.to_owned(), plan, shape }), info)
+}
+
+impl Hdf5Source {
+    fn mean(&self, group: &Group, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
+        let mut sum = Array2::<f64>::zeros(out.raw_dim());
+        for &frame in &group.frames {
+            let image = group.stack.read(&self.path, frame..frame + 1, rows.clone())?;
+            Zip::from(&mut sum).and(image.index_axis(Axis(0), 0)).for_each(|s, &v| *s += v as f64);
+        }
+        let count = group.frames.len().max(1) as f64;
+        Zip::from(&mut out).and(&sum).for_each(|o, s| *o = (s / count) as f32);
+        Ok(())
+    }
+}
+
+impl FrameSource for Hdf5Source {
+    fn shape(&self) -> ScanShape {
+        self.shape
+    }
+
+    fn read_rows(&self, frame: Frame, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
+        check_band(self.shape, &rows, &out)?;
+        let none = || Error::not_found("scan", "no such frame").with("frame", format!("{frame:?}"));
+        match frame {
+            Frame::View(i) => {
+                let at = *self.plan.views.get(i).ok_or_else(none)?;
+                out.assign(&self.plan.data.read(&self.path, at..at + 1, rows)?.index_axis(Axis(0), 0));
+                Ok(())
+            }
+            Frame::Flat(i) => self.mean(self.plan.flats.get(i).ok_or_else(none)?, rows, out),
+            Frame::Dark => match &self.plan.dark {
+                Some(group) => self.mean(group, rows, out),
+                None => {
+                    out.fill(0.0);
+                    Ok(())
+                }
+            },
+            Frame::HalfTurn | Frame::HalfTurnFlat => Err(none()),
+        }
+    }
+
+    /// Reads runs of neighbouring frames at once, in whole chunks where the dataset is chunked.
+    fn read_band(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<f32>) -> Result<()> {
+        let wanted = self.plan.views.get(views.clone()).unwrap_or_default();
+        if wanted.len() != views.len() || out.shape() != [rows.len(), views.len(), self.shape.cols] {
+            return Err(Error::invalid("views", "views outside the scan, or a buffer of the wrong size")
+                .with("views", format!("{views:?}"))
+                .with("buffer", format!("{:?}", out.shape())));
+        }
+        let chunk = match self.plan.data.data.chunks().as_deref() {
+            Some(&[frames, _, _]) => (frames as usize).max(1),
+            _ => 1,
+        };
+        let band_bytes = (rows.len() * self.shape.cols * 4).max(1);
+        let batch = (BATCH_BYTES / band_bytes / chunk).max(1) * chunk;
+        let mut done = 0;
+        while done < wanted.len() {
+            let start = wanted[done];
+            // Up to the next multiple of the batch, so that no chunk is read twice.
+            let limit = (start / batch + 1) * batch - start;
+            let run = wanted[done..].iter().enumerate().take(limit).take_while(|(k, f)| **f == start + k).count();
+            let block = self.plan.data.read(&self.path, start..start + run, rows.clone())?;
+            for k in 0..run {
+                out.index_axis_mut(Axis(1), done + k).assign(&block.index_axis(Axis(0), k));
+            }
+            done += run;
+        }
+        Ok(())
+    }
+
+    fn frame_bytes(&self) -> u64 {
+        let bytes = self.plan.data.data.raw_element_size().unwrap_or(4) as u64;
+        bytes * self.shape.rows as u64 * self.shape.cols as u64
+    }
+}

@@ -1,0 +1,233 @@
+//! Numbered TIFF slices: written aside and renamed, so that a file under its final name is always whole.
+
+use super::sink::SliceSink;
+use crate::error::{Error, Result};
+use crate::geometry::Center;
+use crate::post::Quantiser;
+use ndarray::ArrayView2;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float};
+use tiff::encoder::{Rational, TiffEncoder, TiffValue};
+use tiff::tags::{ResolutionUnit, Tag};
+
+/// Sample type of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleType {
+    /// 32-bit float, 1/cm.
+    F32,
+    /// 16-bit unsigned over a range.
+    U16,
+    /// 8-bit unsigned over a range.
+    U8,
+}
+
+impl SampleType {
+    /// Bytes of one sample.
+    pub fn bytes(self) -> u64 {
+        match self {
+            SampleType::F32 => 4,
+            SampleType::U16 => 2,
+            SampleType::U8 => 1,
+        }
+    }
+    fn levels(self) -> u16 {
+        if self == SampleType::U8 { 255 } else { 65535 }
+    }
+}
+
+/// What the description of each file tells: six tab-separated fields (pixel size in µm, axis in px, views, angle offset
+/// in radians, smallest and largest value), two more (the range) for 8 and 16 bits.
+#[derive(Clone, Debug)]
+pub struct SliceMeta {
+    /// Voxel size, µm.
+    pub pixel_um: f64,
+    /// Rotation axis.
+    pub center: Center,
+    /// Number of views.
+    pub views: usize,
+    /// Angle offset, radians.
+    pub angle_offset_rad: f64,
+    /// Artist tag: the program that made the file.
+    pub artist: String,
+    /// File name before the number (`rec`), or `None` for `rec`, `rh`, `ro` by sample type.
+    pub prefix: Option<String>,
+}
+
+/// Writes `rec%05d.tif`, `rh%05d.tif` or `ro%05d.tif` into a folder.
+///
+/// 16- or 8-bit output with an open range first collects 32-bit slices in the sub-folder `float32`, which
+/// [`SliceSink::finish`] converts and removes.
+pub struct TiffSink {
+    dir: PathBuf,
+    sample: SampleType,
+    range: (Option<f64>, Option<f64>),
+    meta: SliceMeta,
+    waiting: Vec<usize>,
+    seen: (f32, f32),
+}
+
+impl TiffSink {
+    /// Makes the folder if needed and proves that it can be written to.
+    pub fn new(dir: &Path, sample: SampleType, range: (Option<f64>, Option<f64>), meta: SliceMeta) -> Result<Self> {
+        if let (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) = (sample, range) {
+            Quantiser::new(min, max, sample.levels())?;
+        }
+        fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make the output folder", e))?;
+        let probe = dir.join(".wagiri-probe");
+        File::create(&probe)
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(|e| Error::io(dir.display(), "write to the output folder", e))?;
+        let sink = TiffSink {
+            dir: dir.to_owned(),
+            sample,
+            range,
+            meta,
+            waiting: Vec::new(),
+            seen: (f32::INFINITY, f32::NEG_INFINITY),
+        };
+        if sink.collects() {
+            let floats = sink.float_dir();
+            fs::create_dir_all(&floats).map_err(|e| Error::io(floats.display(), "make the folder", e))?;
+        }
+        Ok(sink)
+    }
+    /// Path of slice `z` under its final name.
+    pub fn path(&self, z: usize) -> PathBuf {
+        let by_type = match self.sample {
+            SampleType::F32 => "rec",
+            SampleType::U16 => "rh",
+            SampleType::U8 => "ro",
+        };
+        let prefix = self.meta.prefix.as_deref().unwrap_or(by_type);
+        self.dir.join(format!("{prefix}{z:05}.tif"))
+    }
+    fn collects(&self) -> bool {
+        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
+    }
+    fn float_dir(&self) -> PathBuf {
+        self.dir.join("float32")
+    }
+    fn float_path(&self, z: usize) -> PathBuf {
+        self.float_dir().join(format!("rec{z:05}.tif"))
+    }
+    fn description(&self, z: usize, range: (f32, f32)) -> String {
+        let m = &self.meta;
+        let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
+        format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
+    }
+    fn write_int(&self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
+        let q = Quantiser::new(min, max, self.sample.levels())?;
+        let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, min_max(&slice)));
+        let size = (slice.ncols(), slice.nrows());
+        let path = self.path(z);
+        if self.sample == SampleType::U16 {
+            let data: Vec<u16> = slice.iter().map(|&v| q.level(v)).collect();
+            self.write_file::<Gray16>(&path, size, &description, &data)
+        } else {
+            let data: Vec<u8> = slice.iter().map(|&v| q.level(v) as u8).collect();
+            self.write_file::<Gray8>(&path, size, &description, &data)
+        }
+    }
+    fn write_float(&self, path: &Path, z: usize, slice: ArrayView2<f32>, range: (f32, f32)) -> Result<()> {
+        let size = (slice.ncols(), slice.nrows());
+        let slice = slice.as_standard_layout();
+        let data = slice.as_slice().unwrap_or_default();
+        self.write_file::<Gray32Float>(path, size, &self.description(z, range), data)
+    }
+    fn write_file<C: ColorType>(&self, path: &Path, size: (usize, usize), text: &str, data: &[C::Inner]) -> Result<()>
+    where
+        [C::Inner]: TiffValue,
+    {
+        let aside = path.with_extension("tif.part");
+        let result = encode::<C>(&aside, size, text, &self.meta, data)
+            .and_then(|()| fs::rename(&aside, path).map_err(|e| Error::io(path.display(), "rename", e)));
+        if result.is_err() {
+            // Best effort: the error being reported is the one that matters.
+            let _ = fs::remove_file(&aside);
+        }
+        result
+    }
+}
+
+impl SliceSink for TiffSink {
+    fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
+        let range = min_max(&slice);
+        if self.collects() {
+            self.waiting.push(z);
+            self.seen = (self.seen.0.min(range.0), self.seen.1.max(range.1));
+            return self.write_float(&self.float_path(z), z, slice, range);
+        }
+        match (self.sample, self.range) {
+            (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max),
+            _ => self.write_float(&self.path(z), z, slice, range),
+        }
+    }
+    fn finish(&mut self) -> Result<()> {
+        if !self.collects() {
+            return Ok(());
+        }
+        let min = self.range.0.unwrap_or(f64::from(self.seen.0));
+        let max = self.range.1.unwrap_or(f64::from(self.seen.1));
+        for z in std::mem::take(&mut self.waiting) {
+            let from = self.float_path(z);
+            let slice = super::read_slice(&from)?;
+            self.write_int(z, slice.view(), min, max)?;
+            fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
+        }
+        // Fails if the user keeps something else there, which is then theirs.
+        let _ = fs::remove_dir(self.float_dir());
+        Ok(())
+    }
+    fn abandon(&mut self) -> Option<String> {
+        if !self.collects() {
+            return None;
+        }
+        let _ = fs::remove_dir(self.float_dir());
+        (!self.waiting.is_empty()).then(|| {
+            let dir = self.float_dir();
+            format!("the range of the volume is not known yet: finished slices are in {} as 32-bit", dir.display())
+        })
+    }
+}
+
+fn encode<C: ColorType>(
+    path: &Path,
+    size: (usize, usize),
+    text: &str,
+    meta: &SliceMeta,
+    data: &[C::Inner],
+) -> Result<()>
+where
+    [C::Inner]: TiffValue,
+{
+    let place = path.display();
+    let file = File::create(path).map_err(|e| Error::io(&place, "create", e))?;
+    let failed = |e: tiff::TiffError| match e {
+        tiff::TiffError::IoError(e) => Error::io(&place, "write", e),
+        e => Error::internal(&place, "cannot encode TIFF").caused_by(e),
+    };
+    let (width, height) = size;
+    // Strips of about 2 MB: large enough for the disk, small enough for readers that decode strip by strip.
+    let rows_per_strip = ((2 << 20) / (width * size_of::<C::Inner>())).clamp(1, height) as u32;
+    // ImageJ turns pixels per cm into µm; a unit of 10 pm keeps five digits of the pixel size.
+    let per_cm = Rational { n: 1_000_000_000, d: (meta.pixel_um * 1e5).round().clamp(1.0, 4e9) as u32 };
+    let mut writer = BufWriter::with_capacity(1 << 20, file);
+    let mut encoder = TiffEncoder::new(&mut writer).map_err(failed)?;
+    let mut image = encoder.new_image::<C>(width as u32, height as u32).map_err(failed)?;
+    image.rows_per_strip(rows_per_strip).map_err(failed)?;
+    image.resolution(ResolutionUnit::Centimeter, per_cm);
+    let tags = image.encoder();
+    tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;
+    tags.write_tag(Tag::Artist, meta.artist.as_str()).map_err(failed)?;
+    tags.write_tag(Tag::Software, concat!("wagiri ", env!("CARGO_PKG_VERSION"))).map_err(failed)?;
+    image.write_data(data).map_err(failed)?;
+    let file = writer.into_inner().map_err(|e| Error::io(&place, "write", e.into_error()))?;
+    // Some file systems report a full disk only when the file is closed; ask now.
+    file.sync_data().map_err(|e| Error::io(&place, "write", e))
+}
+
+fn min_max(slice: &ArrayView2<f32>) -> (f32, f32) {
+    slice.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
+}

@@ -1,0 +1,160 @@
+//! The command line as a person uses it: real scans in, files and sentences out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use wagiri::io::{read_description, read_slice};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn wagiri(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wagiri")).args(args).output().expect("wagiri must start")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn ok(args: &[&str]) -> String {
+    let output = wagiri(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Exit code and the sentence.
+fn fails(args: &[&str]) -> (i32, String) {
+    let output = wagiri(args);
+    assert!(!output.status.success(), "{args:?} must fail");
+    (output.status.code().expect("an exit code"), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+#[test]
+fn info_tells_what_was_understood() {
+    let tooth = ok(&["info", text(&data("tooth/tooth.h5"))]);
+    for line in ["640 columns x 2 rows", "views        181", "covering 180.00 deg", "memory", "disk         3.3 MB"] {
+        assert!(tooth.contains(line), "{line} in\n{tooth}");
+    }
+    let hipic = ok(&["info", text(&data("ct-rec-100/s180"))]);
+    for line in ["hipic", "128 columns x 3 rows", "views        200", "I0 frames    2", "one more view at 180 deg"] {
+        assert!(hipic.contains(line), "{line} in\n{hipic}");
+    }
+}
+
+#[test]
+fn tooth_is_reconstructed_from_raw_counts() {
+    let out = tempfile::tempdir().expect("a folder");
+    let rec = out.path().join("rec");
+    let said = ok(&["run", text(&data("tooth/tooth.h5")), text(&rec), "--pixel-um", "1", "--slab-rows", "1"]);
+    assert!(said.contains("slices       2"), "{said}");
+    for z in 0..2 {
+        let path = rec.join(format!("rec{z:05}.tif"));
+        let slice = read_slice(&path).expect("a slice");
+        assert_eq!(slice.dim(), (640, 640));
+        let description = read_description(&path).expect("a description");
+        let center: f64 = description.split('\t').nth(1).and_then(|f| f.parse().ok()).expect("the axis");
+        // The published axis of this scan is column 296, and 295.5 to 296 from its first and last view.
+        assert!((295.0..=296.5).contains(&center), "{center}");
+        // A tooth absorbs: its middle is denser than the air in the corner of the circle.
+        let mean = |y: usize, x: usize| slice.slice(ndarray::s![y..y + 20, x..x + 20]).mean().expect("a mean");
+        assert!(mean(310, 310) > 5.0 * mean(310, 60).abs(), "{} {}", mean(310, 310), mean(310, 60));
+    }
+}
+
+#[test]
+fn savu_with_its_dead_pixel_gives_a_finite_volume() {
+    let out = tempfile::tempdir().expect("a folder");
+    let rec = out.path().join("rec");
+    let scan = data("savu");
+    let said = wagiri(&["run", text(&scan), text(&rec), "--angles", "angles.txt:10..101", "--pixel-um", "5"]);
+    let stderr = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{stderr}");
+    assert!(stderr.contains("repaired") || stderr.contains("filled"), "the dead pixel is reported: {stderr}");
+    for z in [0, 67, 134] {
+        let slice = read_slice(&rec.join(format!("rec{z:05}.tif"))).expect("a slice");
+        assert!(slice.iter().all(|v| v.is_finite()));
+    }
+    let center = ok(&["center", text(&scan), "--angles", "angles.txt:10..101"]);
+    let first = center.lines().next().and_then(|l| l.split_whitespace().nth(1)).expect("center_px");
+    let center: wagiri::geometry::Center = first.parse().expect("an axis");
+    assert!((center.at(67) - 86.0).abs() <= 1.0, "{center}");
+}
+
+#[test]
+fn preview_writes_png_tiff_and_a_sheet() {
+    let out = tempfile::tempdir().expect("a folder");
+    let stem = out.path().join("look");
+    let scan = data("tooth/tooth.h5");
+    ok(&["preview", text(&scan), text(&stem), "--row", "1", "--center", "295.8", "--pixel-um", "2", "--sheet"]);
+    let mut names: Vec<_> =
+        std::fs::read_dir(out.path()).expect("files").map(|e| e.expect("one").file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["look-sheet.png", "look.png", "look.tif"]);
+    assert!(read_description(&out.path().join("look.tif")).expect("text").starts_with("2.000000\t295.800000\t181\t"));
+    let mut png =
+        png::Decoder::new(std::io::BufReader::new(std::fs::File::open(out.path().join("look.png")).expect("it")));
+    let info = png.read_header_info().expect("a PNG");
+    assert_eq!((info.width, info.height), (640, 640));
+}
+
+#[test]
+fn a_full_turn_is_refused_with_the_option_that_helps() {
+    let out = tempfile::tempdir().expect("a folder");
+    let (code, sentence) = fails(&["run", text(&data("ct-rec-100/off360")), text(&out.path().join("rec"))]);
+    assert_eq!(code, 4, "{sentence}");
+    assert!(sentence.contains("covers 360.0 degrees") && sentence.contains("--turn full"), "{sentence}");
+    let scan = data("ct-rec-100/off360");
+    let (code, sentence) = fails(&["hp_tg_t_c", text(&scan), "10", "60", "0", text(&out.path().join("rec"))]);
+    assert_eq!(code, 4, "{sentence}");
+    assert!(sentence.contains("360"), "{sentence}");
+    assert!(!out.path().join("rec").exists());
+}
+
+#[test]
+fn wrong_words_get_a_sentence_and_an_exit_code() {
+    let tooth = data("tooth/tooth.h5");
+    let run = |more: &[&str]| {
+        let mut args = vec!["run", text(&tooth), "unused-folder"];
+        args.extend(more);
+        fails(&args)
+    };
+    assert!(run(&["--filter", "hann"]).1.contains("expected one of chesler, shepp-logan, ramp"));
+    assert!(run(&["--rows", "5..2"]).1.contains("expected A..B"));
+    assert!(run(&["--rows", "0..9"]).1.contains("the detector has rows 0..2"));
+    assert!(run(&["--pixel-um", "-1", "--center", "290"]).1.contains("pixel_um: expected a number from"));
+    assert!(run(&["--center", "700"]).1.contains("must lie on the detector, 0 to 639 px"));
+    assert!(run(&["--threads", "0"]).1.contains("expected 1 to 4096"));
+    assert!(run(&["--set", "ring.sort"]).1.contains("expected STAGE.PARAM=VALUE"));
+    assert!(run(&["--chain", "normalise | recon.fpb"]).1.contains("did you mean 'recon.fbp'?"));
+    assert_eq!(run(&["--device", "gpu"]).0, 8);
+    assert_eq!(run(&["--memory-gb", "0.001", "--center", "290"]).0, 7);
+    assert_eq!(run(&["--fliter", "ramp"]).0, 2);
+    assert_eq!(fails(&["info", "no/such/scan"]).0, 3);
+    assert!(fails(&["stages", "ring.sorted"]).1.contains("did you mean 'ring.sort'?"));
+    assert!(!Path::new("unused-folder").exists());
+}
+
+#[test]
+fn stages_describe_themselves() {
+    let list = ok(&["stages"]);
+    for id in ["normalise", "ring.sort", "recon.fbp", "write.tiff"] {
+        assert!(list.contains(id), "{list}");
+    }
+    let one = ok(&["stages", "ring.sort"]);
+    assert!(one.contains("kernel_px (whole number, px)") && one.contains("(default 5)"), "{one}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_named_like_a_ct_rec_program_behaves_like_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("hp_tg_t_c");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_wagiri"), &link).expect("a link");
+    let output = Command::new(&link).output().expect("it must start");
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(sentence.contains("hp_tg_t_c: expected: raw Dr RC RA0 rec"), "{sentence}");
+    let (code, sentence) = fails(&["hp_tg_g_c", "raw", "1", "2", "0", "rec"]);
+    assert_eq!(code, 8);
+    assert!(sentence.contains("use hp_tg_t_c"), "{sentence}");
+}
