@@ -47,7 +47,8 @@ fn setup() -> Setup {
             center: Center::Line { row0: 10.0, px0: 3.0, row1: 20.0, px1: 4.0 },
             pixel_um: 0.5,
         },
-        truncated: false,
+        edge_over_mean: 0.0,
+        threads: 2,
     }
 }
 
