@@ -147,7 +147,7 @@ fn opposite_views_give_the_axis_below_a_tenth_of_a_pixel() {
         assert!(registered.confidence > 0.6, "{}", registered.confidence);
         // Steps of half a pixel.
         let (a, b) = (a.row(0).to_vec(), b.row(0).to_vec());
-        let coarse = rmsd(&a, &b).unwrap();
+        let coarse = rmsd(&a, &b).unwrap().px;
         assert!((coarse - center).abs() <= 0.26 && (2.0 * coarse).fract() == 0.0, "rmsd: {coarse}");
     }
 }
@@ -176,9 +176,11 @@ fn rmsd_divides_by_one_more_than_it_sums() {
                 best = (value, dx);
             }
         }
-        assert_eq!(rmsd(&a, &b), Some((last + best.1) as f64 / 2.0));
+        assert_eq!(rmsd(&a, &b).unwrap().px, (last + best.1) as f64 / 2.0);
     }
     assert_eq!(rmsd(&[1.0], &[1.0]), None);
+    let empty = rmsd(&[0.0; 9], &[0.0; 9]).unwrap();
+    assert_eq!((empty.px, empty.confidence), (4.0, 0.0));
 }
 
 #[test]
@@ -221,7 +223,6 @@ fn a_missing_step_does_not_shift_the_axis() {
     let case = Case::new(uniform_angles(180, 0.0, PI), |_| 58.3);
     for method in [AxisMethod::Line, AxisMethod::Registration, AxisMethod::Moment] {
         let px = fixed(&case.find(method).unwrap());
-        println!("{method:?}: {px}");
         assert!((px - 58.3).abs() < 0.15, "{method:?}: {px}");
     }
     let e = case.find(AxisMethod::Rmsd).unwrap_err();

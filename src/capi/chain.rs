@@ -3,7 +3,9 @@
 use super::context::wagiri_context;
 use super::error::wagiri_error;
 use super::scan::wagiri_scan;
-use super::types::{Versioned, axis_line, expect_shape, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut};
+use super::types::{
+    Versioned, axis_line, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
+};
 use crate::chain::{Chain, RunOptions, RunSummary, SliceSink};
 use crate::error::{Error, Result};
 use ndarray::ArrayView2;
@@ -33,7 +35,7 @@ unsafe impl Versioned for wagiri_run_options {
     const FIRST_SIZE: usize = 32;
 }
 
-/// What a run will take.
+/// What a run will take. Remarks that a user should see go to the logger of the context.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct wagiri_plan {
@@ -57,10 +59,12 @@ pub struct wagiri_plan {
     pub center_px: f64,
     /// Change of the axis from one row to the next, px.
     pub center_px_per_row: f64,
+    /// Size of a pixel of the slice, um.
+    pub pixel_um: f64,
 }
 
 unsafe impl Versioned for wagiri_plan {
-    const FIRST_SIZE: usize = 80;
+    const FIRST_SIZE: usize = 88;
 }
 
 /// What a run did. Repairs and remarks go to the logger of the context.
@@ -87,12 +91,17 @@ unsafe impl Versioned for wagiri_summary {
 
 impl wagiri_summary {
     fn new(summary: &RunSummary) -> Self {
-        for remark in &summary.remarks {
-            log::warn!("{remark}");
-        }
+        log_remarks(&summary.remarks);
+        log::info!("{} slices made by: {}", summary.slices, summary.chain);
         let (center_px, center_px_per_row) = axis_line(summary.center);
         let (minimum, maximum) = summary.range;
         wagiri_summary { struct_size: 0, slices: summary.slices as u64, center_px, center_px_per_row, minimum, maximum }
+    }
+}
+
+fn log_remarks(remarks: &[String]) {
+    for remark in remarks {
+        log::warn!("{remark}");
     }
 }
 
@@ -128,16 +137,11 @@ impl SliceSink for CallbackSink {
 }
 
 fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
-    let (start, end) = (options.row_start as usize, options.row_end as usize);
-    let rows = match (start, end) {
-        (0, 0) => None,
-        _ if start < end => Some(start..end),
-        _ => {
-            let accepted = "row_end must be greater than row_start, or both 0";
-            return Err(Error::invalid("rows", accepted).with("row_start", start).with("row_end", end));
-        }
-    };
-    Ok(RunOptions { rows, slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize), artist: None })
+    Ok(RunOptions {
+        rows: range("rows", options.row_start, options.row_end)?,
+        slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize),
+        artist: None,
+    })
 }
 
 /// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
@@ -192,6 +196,7 @@ pub unsafe extern "C" fn wagiri_chain_plan(
 ) -> wagiri_status {
     entry!(err, ctx: shared, chain: shared, scan: shared, options: options, progress: report, out: fill => {
         let plan = chain.inner.plan(&ctx.inner, &scan.inner, &run_options(&options)?, &mut progress(user))?;
+        log_remarks(&plan.remarks);
         let (center_px, center_px_per_row) = axis_line(plan.center);
         out.set(wagiri_plan {
             struct_size: 0,
@@ -204,6 +209,7 @@ pub unsafe extern "C" fn wagiri_chain_plan(
             slice_width: plan.slice[1] as u64,
             center_px,
             center_px_per_row,
+            pixel_um: plan.pixel_um,
         });
         Ok(())
     })

@@ -1,13 +1,22 @@
 //! Scans: opened from files or made from arrays; frames and sinograms out of them.
 
+use super::context::wagiri_context;
 use super::error::wagiri_error;
-use super::types::{CTexts, Versioned, c_text, expect_shape, wagiri_status, wagiri_view, wagiri_view_mut};
+use super::types::{
+    CTexts, Versioned, c_text, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
+};
+use crate::chain::survey::{read_counts, survey};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
+use crate::preprocess::{NormaliseOptions, RowReport, normalise_rows};
+use crate::progress::Progress;
 use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
+use crate::slab::Halo;
 use ndarray::Axis;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// The raw frames of a scan and what is known about them. Immutable; pixels are read when they are asked for. Owned by
 /// the caller; free it with `wagiri_scan_free`.
@@ -17,6 +26,8 @@ pub struct wagiri_scan {
     details: CString,
     path: CString,
     notes: CTexts,
+    /// See `wagiri_scan_read_sinogram`; found out once, for each row would read the whole scan again.
+    black_views: OnceLock<Arc<[bool]>>,
 }
 
 /// How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
@@ -100,7 +111,14 @@ impl wagiri_scan {
         let (format, details) = (c_text(info.format), c_text(&info.details));
         let path = c_text(&info.path.to_string_lossy());
         let notes = CTexts::new(info.notes.iter().map(String::as_str));
-        wagiri_scan { format, details, path, notes, inner }
+        wagiri_scan { format, details, path, notes, black_views: OnceLock::new(), inner }
+    }
+    fn black_views(&self, ctx: &Context, progress: &mut Progress) -> Result<&Arc<[bool]>> {
+        if let Some(known) = self.black_views.get() {
+            return Ok(known);
+        }
+        let found = survey(ctx, &self.inner, &NormaliseOptions::default(), progress)?.black_views;
+        Ok(self.black_views.get_or_init(|| found))
     }
 }
 
@@ -129,21 +147,13 @@ pub unsafe extern "C" fn wagiri_scan_open(
 ) -> wagiri_status {
     entry!(err, out: handle, path: text, options: options => {
         let field = |ptr, name| unsafe { super::macros::optional_text(ptr, name) }.map(|t| t.map(str::to_owned));
-        let (start, end) = (options.view_start as usize, options.view_end as usize);
         let options = ScanOptions {
             format: field(options.format, "format")?,
             dark: field(options.dark, "dark")?,
             flat: field(options.flat, "flat")?,
             angles: field(options.angles, "angles")?,
             dataset: field(options.dataset, "dataset")?,
-            views: match (start, end) {
-                (0, 0) => None,
-                _ if start < end => Some(start..end),
-                _ => {
-                    let accepted = "view_end must be greater than view_start, or both 0";
-                    return Err(Error::invalid("views", accepted).with("view_start", start).with("view_end", end));
-                }
-            },
+            views: range("views", options.view_start, options.view_end)?,
         };
         out.give(wagiri_scan::new(crate::io::open(Path::new(path), &options)?));
         Ok(())
@@ -235,6 +245,49 @@ pub(super) fn detector_rows(first: u64, count: usize, rows: usize) -> Result<std
             .with("first_row", first)
             .with("rows", count)
             .with("detector_rows", rows)),
+    }
+}
+
+/// Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
+/// defaults of the stage normalise. The first call for a scan looks at up to 32 rows of every view for black views.
+/// `progress` may be NULL. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_read_sinogram(
+    ctx: *const wagiri_context,
+    scan: *const wagiri_scan,
+    first_row: u64,
+    out: wagiri_view_mut,
+    progress: wagiri_progress,
+    user: *mut c_void,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, ctx: shared, scan: shared, out: pixels_mut, progress: report => {
+        let (shape, rows) = (scan.inner.shape(), out.shape()[0]);
+        expect_shape("out", out.shape(), [rows, shape.views, shape.cols], "[row, view, col]")?;
+        let band = detector_rows(first_row, rows, shape.rows)?;
+        let mut progress = progress(user);
+        let black_views = scan.black_views(&ctx.inner, &mut progress)?;
+        // Reading is half of the work here, normalising the other.
+        let mut tick = |part: f64| progress.report((part * rows as f64) as usize, rows, part);
+        let read = &mut |part: f64| tick(part / 2.0);
+        let mut slab = read_counts(&ctx.inner, &scan.inner, band, Halo::default(), black_views, read)?;
+        let references = slab.references.take();
+        let references = references.ok_or_else(|| Error::internal("scan", "the reader gave no dark and flats"))?;
+        let options = NormaliseOptions::default();
+        let counts = slab.data.view_mut();
+        let half = &mut |part: f64| tick(0.5 + part / 2.0);
+        log_repairs(&normalise_rows(ctx.inner.pool(), counts, &references, &options, slab.first_row, half)?);
+        let mut out = out;
+        out.assign(&slab.data);
+        Ok(())
+    })
+}
+
+pub(super) fn log_repairs(reports: &[RowReport]) {
+    let mut all = RowReport::default();
+    reports.iter().for_each(|report| all.merge(report));
+    for remark in all.remarks() {
+        log::warn!("{remark}");
     }
 }
 

@@ -112,3 +112,101 @@ fn handles_are_thread_safe() {
     shareable::<crate::Scan>();
     shareable::<crate::Chain>();
 }
+
+/// Sizes and offsets as C sees them, one `struct size field offset ...` line for each struct.
+///
+/// `layout` is called with every public struct; the destructuring keeps the lists of fields complete.
+macro_rules! layouts {
+    ($($name:ident { $($field:ident),* })*) => {{
+        let mut rust = String::new();
+        let mut c = String::from("#include \"wagiri.h\"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n");
+        $(
+            #[allow(dead_code)]
+            fn $name($name { $($field: _),* }: $name) {}
+            rust += &format!("{} {}", stringify!($name), size_of::<$name>());
+            c += &format!("printf(\"{0} %d\", (int)sizeof({0}));\n", stringify!($name));
+            $(
+                rust += &format!(" {} {}", stringify!($field), std::mem::offset_of!($name, $field));
+                c += &format!("printf(\" {1} %d\", (int)offsetof({0}, {1}));\n", stringify!($name), stringify!($field));
+            )*
+            rust += "\n";
+            c += "printf(\"\\n\");\n";
+        )*
+        c += "return 0;\n}\n";
+        (rust, c)
+    }};
+}
+
+#[test]
+fn structs_lie_in_memory_as_the_header_says() {
+    use super::{chain::*, context::*, ops::*, scan::*, stages::*};
+    let (rust, source) = layouts! {
+        wagiri_view { data, shape, stride }
+        wagiri_view_mut { data, shape, stride }
+        wagiri_context_options { struct_size, device, threads, memory_bytes }
+        wagiri_device { struct_size, kind, threads, name, memory_bytes }
+        wagiri_scan_options { struct_size, format, dark, flat, angles, dataset, view_start, view_end }
+        wagiri_scan_details {
+            struct_size, half_turn_frame, note_count, views, rows, cols, flats, pixel_um, covered_deg, angles_rad,
+            format, details, path, notes
+        }
+        wagiri_geometry { struct_size, views, angles_rad, pixel_um, center_px, center_px_per_row }
+        wagiri_fbp_options { struct_size, filter, engine, pad }
+        wagiri_normalise_options { struct_size, air_edges, keep_bad_pixels, floor_counts, black_fraction }
+        wagiri_center_options { struct_size, method, row_start, row_end, search_start_px, search_end_px }
+        wagiri_center { struct_size, center_px, center_px_per_row, score }
+        wagiri_stage { struct_size, input, output, param_count, id, summary }
+        wagiri_param {
+            struct_size, kind, accepts_auto, choice_count, name, unit, help, default_text, choices, minimum, maximum
+        }
+        wagiri_run_options { struct_size, row_start, row_end, slab_rows }
+        wagiri_plan {
+            struct_size, row_start, row_end, slab_rows, memory_bytes, disk_bytes, slice_height, slice_width,
+            center_px, center_px_per_row, pixel_um
+        }
+        wagiri_summary { struct_size, slices, center_px, center_px_per_row, minimum, maximum }
+    };
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let header = std::fs::read_to_string(root.join("src/capi/wagiri.h")).unwrap();
+    let structs = header.lines().filter(|l| l.starts_with("typedef struct wagiri_") && l.ends_with('{')).count();
+    assert_eq!(rust.lines().count(), structs, "a struct of the header is missing in this test");
+
+    let dir = tempfile::tempdir().unwrap();
+    let (c, program) = (dir.path().join("layout.c"), dir.path().join("layout"));
+    std::fs::write(&c, source).unwrap();
+    let compiler =
+        std::process::Command::new("cc").arg("-I").arg(root.join("src/capi")).arg(&c).arg("-o").arg(&program).status();
+    match compiler {
+        Ok(status) => assert!(status.success(), "cc refused the header"),
+        Err(e) if std::env::var("CI").as_deref() == Ok("true") => panic!("cc: {e}"),
+        Err(e) => return eprintln!("skipped, no C compiler: {e}"),
+    }
+    let out = std::process::Command::new(&program).output().unwrap();
+    assert_eq!(String::from_utf8(out.stdout).unwrap(), rust);
+}
+
+/// A field that is appended must change `sizeof`: so no struct may end in padding, and none may have been published
+/// larger than it is.
+#[test]
+fn every_appended_field_will_change_the_size() {
+    use super::{chain::*, context::*, ops::*, scan::*, stages::*};
+    fn check<T: Versioned>(end_of_last_field: usize) {
+        assert_eq!(size_of::<T>(), end_of_last_field);
+        assert!(T::FIRST_SIZE <= size_of::<T>() && T::FIRST_SIZE > 4);
+    }
+    use std::mem::offset_of;
+    check::<wagiri_context_options>(offset_of!(wagiri_context_options, memory_bytes) + 8);
+    check::<wagiri_device>(offset_of!(wagiri_device, memory_bytes) + 8);
+    check::<wagiri_scan_options>(offset_of!(wagiri_scan_options, view_end) + 8);
+    check::<wagiri_scan_details>(offset_of!(wagiri_scan_details, notes) + 8);
+    check::<wagiri_geometry>(offset_of!(wagiri_geometry, center_px_per_row) + 8);
+    check::<wagiri_fbp_options>(offset_of!(wagiri_fbp_options, pad) + 4);
+    check::<wagiri_normalise_options>(offset_of!(wagiri_normalise_options, black_fraction) + 8);
+    check::<wagiri_center_options>(offset_of!(wagiri_center_options, search_end_px) + 8);
+    check::<wagiri_center>(offset_of!(wagiri_center, score) + 8);
+    check::<wagiri_stage>(offset_of!(wagiri_stage, summary) + 8);
+    check::<wagiri_param>(offset_of!(wagiri_param, maximum) + 8);
+    check::<wagiri_run_options>(offset_of!(wagiri_run_options, slab_rows) + 8);
+    check::<wagiri_plan>(offset_of!(wagiri_plan, pixel_um) + 8);
+    check::<wagiri_summary>(offset_of!(wagiri_summary, maximum) + 4);
+}

@@ -5,7 +5,7 @@ use crate::geometry::Center;
 use crate::progress::Progress;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Ix3, ShapeBuilder, StrideShape};
 use std::ffi::{CString, c_char, c_void};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// Result of a function: WAGIRI_OK or one of the codes below it. New codes may be added; treat an unknown one like
 /// WAGIRI_INTERNAL.
@@ -282,5 +282,16 @@ pub(super) fn axis_line(center: Center) -> (f64, f64) {
     match center {
         Center::Fixed(px) => (px, 0.0),
         Center::Line { row0, px0, row1, px1 } => (center.at(0), (px1 - px0) / (row1 - row0)),
+    }
+}
+
+/// `start..end`, or `None` if both are 0.
+pub(super) fn range(name: &'static str, start: u64, end: u64) -> Result<Option<Range<usize>>> {
+    match (start, end) {
+        (0, 0) => Ok(None),
+        _ if start < end => Ok(Some(start as usize..end as usize)),
+        _ => Err(Error::invalid(name, "the end must be greater than the start, or both 0")
+            .with("start", start)
+            .with("end", end)),
     }
 }

@@ -108,13 +108,13 @@ static void arguments(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chai
 
   rows.struct_size = sizeof rows;
   rows.row_start = 2;
-  EXPECT(WAGIRI_INVALID, "row_end", wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
+  EXPECT(WAGIRI_INVALID, "rows: the end", wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
   rows.row_end = 4;
   EXPECT(WAGIRI_INVALID, "rows", wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
   views.struct_size = sizeof views;
   views.view_start = 5;
   views.view_end = 5;
-  EXPECT(WAGIRI_INVALID, "view_end", wagiri_scan_open("x", &views, &none, &err));
+  EXPECT(WAGIRI_INVALID, "views: the end", wagiri_scan_open("x", &views, &none, &err));
   stage.struct_size = sizeof stage;
   EXPECT(WAGIRI_NOT_FOUND, "no such stage", wagiri_stage_info(ctx, 1000, &stage, &err));
   device.struct_size = sizeof device;
@@ -211,8 +211,8 @@ static void nulls_of_handles(wagiri_context *ctx, wagiri_scan *scan) {
 static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chain) {
   wagiri_error *err = NULL;
   wagiri_chain *none = NULL;
-  double px = 0, score = 0;
   float data[64 * 2];
+  wagiri_center center = ZERO;
   wagiri_view v = view(data, 1, 2, 64), no_v = view(NULL, 1, 2, 64);
   wagiri_view_mut m = view_mut(data, 1, 2, 64), no_m = view_mut(NULL, 1, 2, 64);
   wagiri_geometry geometry = ZERO;
@@ -222,16 +222,16 @@ static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *
   geometry.views = 2;
   geometry.pixel_um = 1;
   plan.struct_size = sizeof plan;
+  center.struct_size = sizeof center;
 
   REFUSED("ctx: must", wagiri_normalise, NULL, v, v, v, NULL, NULL, NULL, m);
   REFUSED("counts: data must", wagiri_normalise, ctx, no_v, v, v, NULL, NULL, NULL, m);
   REFUSED("flats: data must", wagiri_normalise, ctx, v, no_v, v, NULL, NULL, NULL, m);
   REFUSED("dark: data must", wagiri_normalise, ctx, v, v, no_v, NULL, NULL, NULL, m);
   REFUSED("out: data must", wagiri_normalise, ctx, v, v, v, NULL, NULL, NULL, no_m);
-  REFUSED("ctx: must", wagiri_find_center, NULL, scan, NULL, NULL, NULL, &px, &score);
-  REFUSED("scan: must", wagiri_find_center, ctx, NULL, NULL, NULL, NULL, &px, &score);
-  REFUSED("center_px: must", wagiri_find_center, ctx, scan, NULL, NULL, NULL, NULL, &score);
-  REFUSED("score: must", wagiri_find_center, ctx, scan, NULL, NULL, NULL, &px, NULL);
+  REFUSED("ctx: must", wagiri_find_center, NULL, scan, NULL, NULL, NULL, &center);
+  REFUSED("scan: must", wagiri_find_center, ctx, NULL, NULL, NULL, NULL, &center);
+  REFUSED("out: must", wagiri_find_center, ctx, scan, NULL, NULL, NULL, NULL);
   REFUSED("ctx: must", wagiri_remove_rings, NULL, m, 5, NULL, NULL);
   REFUSED("sino: data must", wagiri_remove_rings, ctx, no_m, 5, NULL, NULL);
   REFUSED("ctx: must", wagiri_reconstruct, NULL, &geometry, NULL, v, NULL, NULL, m);

@@ -142,7 +142,8 @@ static void arrays(wagiri_context *ctx, wagiri_scan *scan, float *slice) {
   wagiri_scan_details info = ZERO;
   wagiri_scan *copy = NULL;
   struct seen seen = ZERO;
-  double center_px = 0, score = 0, difference = 0;
+  wagiri_center center = ZERO;
+  double difference = 0;
   uint64_t i;
   float *sino = floats(60 * 64), *same = floats(60 * 64), *flipped = floats(64 * 64);
   float *views = floats(60 * 3 * 64), *flats = floats(2 * 3 * 64), *dark = floats(3 * 64), *all = floats(3 * 60 * 64);
@@ -180,9 +181,10 @@ static void arrays(wagiri_context *ctx, wagiri_scan *scan, float *slice) {
   CHECK(memcmp(same, sino, 60 * 64 * sizeof(float)) == 0);
 
   memset(&seen, 0, sizeof seen);
-  EXPECT(WAGIRI_OK, "", wagiri_find_center(ctx, scan, NULL, on_progress, &seen, &center_px, &score, &err));
-  printf("axis %.3f px, score %.3f\n", center_px, score);
-  CHECK(fabs(center_px - CENTER_PX) < 0.25 && score > 0);
+  center.struct_size = sizeof center;
+  EXPECT(WAGIRI_OK, "", wagiri_find_center(ctx, scan, NULL, on_progress, &seen, &center, &err));
+  printf("axis %.3f px, score %.3f\n", center.center_px, center.score);
+  CHECK(fabs(center.center_px - CENTER_PX) < 0.25 && center.score > 0 && center.center_px_per_row == 0);
 
   EXPECT(WAGIRI_OK, "", wagiri_remove_rings(ctx, view_mut(same, 1, 60, 64), 0, NULL, NULL, &err));
   CHECK(memcmp(same, sino, 60 * 64 * sizeof(float)) == 0);

@@ -24,7 +24,7 @@ impl<S: Stage> Describe for S {
         id: S::ID.as_ptr(),
         summary: S::SUMMARY.as_ptr(),
         // `&Param` and a pointer to its only field are the same.
-        params: S::PARAMS.as_ptr() as *const &Param as *const *const abi::ParamDesc,
+        params: S::PARAMS.as_ptr().cast(),
         param_count: S::PARAMS.len() as u32,
         reserved: 0,
         create: Some(create::<S>),
@@ -229,8 +229,7 @@ unsafe extern "C" fn process<S: Stage>(
     let done = guard(msg, cap, || {
         // SAFETY: `worker` is from `worker_new::<S>` and used by one thread at a time; its stage is alive; the others
         // are valid by the interface until this function returns.
-        let (bound, host, raw, out) =
-            unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
+        let (bound, host, raw, out) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
         let (from, to) = (shape(raw.rows, raw.dims)?, shape(out.rows, out.dims)?);
         let len = |s: SlabShape| s.rows * s.dims[0] * s.dims[1];
         // SAFETY: by the interface the data have these lengths and do not overlap; the host allocated them, so the
@@ -244,7 +243,7 @@ unsafe extern "C" fn process<S: Stage>(
         };
         let input = Input {
             shape: from,
-            first_row: size(raw.first_row)?,
+            first_row: raw.first_row,
             halo_below: raw.halo_below as usize,
             halo_above: raw.halo_above as usize,
             data,
