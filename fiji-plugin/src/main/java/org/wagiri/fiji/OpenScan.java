@@ -82,7 +82,7 @@ public final class OpenScan extends Command {
             return;
         }
         Display.calibrate(image, info.pixelUm());
-        image.setProp("wagiri.pixel_um", info.pixelUm());
+        image.setProp("wagiri.pixel_um", Double.toString(info.pixelUm()));
         // One axis counts views, which have no length.
         ij.measure.Calibration calibration = image.getCalibration();
         if (sinograms) {

@@ -78,10 +78,12 @@ public final class Reconstruct extends Command {
     private static void show(Values values, ReconstructRunner.Result result) {
         ImagePlus image =
                 new ImagePlus(new File(values.text("output")).getName(), new SliceFileStack(result.files));
-        Display.calibrate(image, result.pixelUm);
+        if (!Double.isNaN(result.pixelUm)) {
+            Display.calibrate(image, result.pixelUm);
+            image.setProp("wagiri.pixel_um", Double.toString(result.pixelUm));
+        }
         ScanFields.remember(values, image);
         image.setProp("wagiri.output", values.text("output"));
-        image.setProp("wagiri.pixel_um", result.pixelUm);
         if (result.summary != null) {
             image.setProp("wagiri.center", result.summary.center());
         }

@@ -17,6 +17,7 @@ final class ReconstructRunner {
     /** What came out. */
     static final class Result {
         final List<File> files;
+        /** NaN if nobody told. */
         final double pixelUm;
         final int planned;
         final boolean stopped;
@@ -47,34 +48,30 @@ final class ReconstructRunner {
                         Context.create(
                                 values.integer("threads", 0), memoryBytes(values), values.text("device"))) {
             double pixelUm = values.number("pixel_um", scan.info().pixelUm());
-            if (Double.isNaN(pixelUm)) {
-                throw new CommandError(
-                        "pixel_um: the scan does not tell its pixel size; give it in micrometres");
-            }
             int first = values.integer("first");
             int last = Rows.last(values, first, scan.info().rows(), "detector rows");
             RunSummary summary = null;
-            try (Chain chain = Chain.parse(context, chainText(values, pixelUm))) {
+            try (Chain chain = Chain.parse(context, chainText(values))) {
                 summary = chain.run(context, scan, output, first, last + 1, progress);
             } catch (WagiriException e) {
                 if (e.code() != ErrorCode.CANCELLED) {
-                    throw e;
+                    throw new WagiriException(e.code(), inFieldNames(e.getMessage()));
                 }
             }
             int finished = summary == null ? (int) progress.finished() : summary.slices();
-            return new Result(files(output, first, finished), pixelUm, last + 1 - first, summary);
+            return new Result(files(values, first, finished), pixelUm, last + 1 - first, summary);
         }
     }
 
     /** The chain that the fields describe. */
-    static String chainText(Values values, double pixelUm) {
+    static String chainText(Values values) {
         StringBuilder chain = new StringBuilder("raw | normalise");
         if (values.text("ring").equals("sort")) {
             chain.append(" | ring.sort kernel_px=").append(values.text("ring_kernel"));
         }
         chain.append(" | recon.fbp filter=").append(values.text("filter"));
         chain.append(" center_px=").append(values.text("center"));
-        chain.append(" pixel_um=").append(pixelUm);
+        chain.append(" pixel_um=").append(values.text("pixel_um"));
         chain.append(" angle_offset_deg=").append(values.text("angle_deg"));
         chain.append(" pad=").append(values.text("pad"));
         if (!values.isAuto("scan")) {
@@ -105,10 +102,19 @@ final class ReconstructRunner {
         return Math.round(gigabytes * 1e9);
     }
 
-    private static List<File> files(String output, int first, int count) {
+    /** The sentences of the library name parameters of stages; the user of a dialog knows its fields. */
+    static String inFieldNames(String message) {
+        return message.replace("kernel_px", "ring_kernel")
+                .replace("center_px", "center")
+                .replace("angle_offset_deg", "angle_deg")
+                .replace("--turn full (stage parameter turn=full of recon.fbp)", "scan=360");
+    }
+
+    private static List<File> files(Values values, int first, int count) {
+        String prefix = values.text("type").equals("32-bit") ? "rec" : values.text("type").equals("16-bit") ? "rh" : "ro";
         List<File> files = new ArrayList<>();
         for (int z = first; z < first + count; z++) {
-            File file = new File(output, String.format(Locale.ROOT, "rec%05d.tif", z));
+            File file = new File(values.text("output"), String.format(Locale.ROOT, "%s%05d.tif", prefix, z));
             if (file.isFile()) {
                 files.add(file);
             }

@@ -122,16 +122,15 @@ public class SpecTest {
     @Test
     public void chainSaysWhatTheFieldsSay() {
         assertEquals(
-                "raw | normalise | ring.sort kernel_px=5 | recon.fbp filter=chesler center_px=auto pixel_um=0.5"
+                "raw | normalise | ring.sort kernel_px=5 | recon.fbp filter=chesler center_px=auto pixel_um=auto"
                         + " angle_offset_deg=0 pad=auto | write.tiff type=f32 min=auto max=auto",
-                ReconstructRunner.chainText(parse(""), 0.5));
+                ReconstructRunner.chainText(parse("")));
         assertEquals(
-                "raw | normalise | recon.fbp filter=ramp center_px=49.3 pixel_um=2.0 angle_offset_deg=-3.5 pad=off"
+                "raw | normalise | recon.fbp filter=ramp center_px=49.3 pixel_um=2 angle_offset_deg=-3.5 pad=off"
                         + " turn=full | write.tiff type=u8 min=0 max=2.5",
                 ReconstructRunner.chainText(
                         parse("ring=none filter=ramp center=49.3 angle_deg=-3.5 pad=off scan=360 type=8-bit min=0"
-                                + " max=2.5"),
-                        2));
+                                + " max=2.5 pixel_um=2")));
     }
 
     @Test
