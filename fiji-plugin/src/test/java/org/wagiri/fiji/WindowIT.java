@@ -10,10 +10,12 @@ import ij.ImageJ;
 import ij.ImagePlus;
 import ij.WindowManager;
 import ij.gui.GenericDialog;
+import ij.gui.MessageDialog;
 import ij.io.FileSaver;
 import ij.plugin.frame.Recorder;
 import ij.process.ShortProcessor;
 import java.awt.Robot;
+import java.awt.Window;
 import java.awt.event.KeyEvent;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -78,7 +80,8 @@ public class WindowIT {
         Screen.set(open, "Normalize", "true");
         Screen.screenshot("open-scan-dialog");
         Screen.press(open, 0);
-        Screen.await("the sinograms", () -> WindowManager.getImageCount() == 1);
+        // The Recorder writes a command down when it has ended.
+        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Open Scan"));
         ImagePlus sinograms = WindowManager.getCurrentImage();
         assertEquals(2, sinograms.getStackSize());
         assertTrue(sinograms.getStack().isVirtual());
@@ -92,7 +95,7 @@ public class WindowIT {
         Screen.set(reconstruct, "Pixel um", "1.3");
         Screen.screenshot("reconstruct-dialog");
         Screen.press(reconstruct, 0);
-        Screen.await("the slices", () -> WindowManager.getImageCount() == 2);
+        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Reconstruct"));
         ImagePlus slices = WindowManager.getCurrentImage();
         assertEquals(2, slices.getStackSize());
         assertEquals(32, slices.getBitDepth());
@@ -108,17 +111,12 @@ public class WindowIT {
         assertTrue(slices.getDisplayRangeMin() < slices.getDisplayRangeMax());
         Screen.screenshot("reconstructed");
 
-        String[] recorded = {""};
-        Screen.await("the Recorder", () -> {
-            recorded[0] = Recorder.getInstance().getText();
-            return recorded[0].contains("Wagiri Reconstruct");
-        });
-        String documented = Job.macro("recorded.ijm");
-        assertEquals(documented, recorded[0].replace(data.toString(), "/data/tooth scan"));
+        String recorded = Recorder.getInstance().getText();
+        assertEquals(Job.macro("recorded.ijm"), recorded.replace(data.toString(), "/data/tooth scan"));
 
         closeImages();
         Path again = data.resolve("again");
-        IJ.runMacro(recorded[0].replace("/rec]", "/again]"));
+        IJ.runMacro(recorded.replace("/rec]", "/again]"));
         Job.assertSameFiles(out, again);
         assertEquals(2, WindowManager.getImageCount());
     }
@@ -215,34 +213,27 @@ public class WindowIT {
         Screen.set(first, "Center", "middle");
         Screen.set(first, "Path", "/some/where");
         Screen.press(first, 0);
-        Screen.await("the error", () -> shown("center: expected a number or auto (value = 'middle')") != null);
+        Screen.await("the error", () -> message("Wagiri Reconstruct...") != null);
+        assertEquals("center: expected a number or auto (value = 'middle')", IJ.getErrorMessage());
         Screen.onEventThread(() -> {
-            shown("center: expected").dispose();
+            message("Wagiri Reconstruct...").dispose();
             return null;
         });
-        Screen.await("the dialog again", () -> first != Screen.dialog("Wagiri Reconstruct"));
+        Screen.await("the end of the first dialog", () -> !first.isShowing());
         GenericDialog second = Screen.dialog("Wagiri Reconstruct");
         assertEquals("/some/where", ((java.awt.TextField) second.getStringFields().get(0)).getText());
         Screen.press(second, 1);
         Screen.await("the end", () -> !second.isShowing());
     }
 
-    private static java.awt.Window shown(String text) {
-        for (java.awt.Window window : java.awt.Window.getWindows()) {
-            if (window instanceof ij.gui.MessageDialog && window.isShowing() && contains(window, text)) {
+    private static Window message(String title) {
+        for (Window window : Window.getWindows()) {
+            if (window instanceof MessageDialog
+                    && window.isShowing()
+                    && ((MessageDialog) window).getTitle().equals(title)) {
                 return window;
             }
         }
         return null;
-    }
-
-    private static boolean contains(java.awt.Container container, String text) {
-        for (java.awt.Component c : container.getComponents()) {
-            boolean here = c instanceof java.awt.Label && ((java.awt.Label) c).getText().contains(text);
-            if (here || c instanceof java.awt.Container && contains((java.awt.Container) c, text)) {
-                return true;
-            }
-        }
-        return false;
     }
 }
