@@ -21,7 +21,7 @@ use std::str::FromStr;
 /// Rows that are compared at most, evenly spaced.
 const MOST_ROWS: usize = 256;
 /// An answer below this is a guess.
-const LEAST_CONFIDENCE: f64 = 0.5;
+const LEAST_CONFIDENCE: f64 = 0.6;
 /// How to search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AxisMethod {
@@ -124,7 +124,8 @@ pub struct AxisFound {
 /// closed half turn, a full turn). Else the shift is measured for several pairs that miss half a turn by a few steps and
 /// extrapolated to none: a single such pair would be biased by the turn that is missing.
 ///
-/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector) with a confidence of 0.5 each.
+/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector); the confidence is the
+/// geometric mean of theirs, lowered if a third one contradicts, and must be 0.6.
 /// Fails with `UNSUPPORTED` if it would have to guess, naming the candidates, and with `INVALID` for rows or a search range
 /// outside the detector.
 pub fn find_axis(ctx: &Context, scan: &Scan, options: &AxisOptions, progress: &mut Progress) -> Result<AxisFound> {
@@ -249,17 +250,18 @@ fn refusal(candidates: &[Candidate]) -> Error {
     Error::unsupported("axis", message)
 }
 
-/// The most accurate of the methods that agree with another one.
+/// The most accurate of the methods that agree with another one well enough: agreement within a pixel is itself evidence, so
+/// what counts is the geometric mean of both confidences. A third, confident method that contradicts lowers it.
 fn agree(candidates: &[Candidate], cols: usize) -> Option<(Candidate, f64)> {
     let within = (0.002 * cols as f64).max(1.0);
-    let trusted: Vec<&Candidate> = candidates.iter().filter(|c| c.confidence >= LEAST_CONFIDENCE).collect();
-    // In order of accuracy, as measured on phantoms and real scans; candidates come in this order.
-    trusted.iter().find_map(|c| {
-        let others = trusted.iter().filter(|o| o.method != c.method && (o.px - c.px).abs() <= within);
+    let near = |a: &Candidate, b: &Candidate| (a.px - b.px).abs() <= within;
+    // Candidates come in order of accuracy, as measured on phantoms and real scans.
+    candidates.iter().find_map(|c| {
+        let others = candidates.iter().filter(|o| o.method != c.method && near(o, c));
         let support = others.map(|o| o.confidence).fold(0.0, f64::max);
-        let against = trusted.iter().any(|o| (o.px - c.px).abs() > within);
+        let against = candidates.iter().any(|o| o.confidence >= LEAST_CONFIDENCE && !near(o, c));
         let confidence = (c.confidence * support).sqrt() * if against { 0.7 } else { 1.0 };
-        (support > 0.0).then(|| ((*c).clone(), confidence))
+        (confidence >= LEAST_CONFIDENCE).then(|| (c.clone(), confidence))
     })
 }
 
