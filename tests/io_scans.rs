@@ -381,3 +381,70 @@ fn tooth_is_what_its_description_says() {
     assert_eq!((low, high), (3921.25, 33891.5));
     assert_eq!(band.index_axis(Axis(1), 77), read(&scan, Frame::View(77), 0..2));
 }
+
+/// A TIFF file written by hand: big-endian, with strips in reverse order on disk, or with tiles.
+fn raw_tiff(frame: usize, tile: Option<[usize; 2]>) -> Vec<u8> {
+    let [height, width] = tile.unwrap_or([2, COLS]);
+    let (down, across) = (ROWS.div_ceil(height), COLS.div_ceil(width));
+    let mut bytes = b"MM\0*\0\0\0\0".to_vec();
+    let mut offsets = vec![0u32; down * across];
+    let mut counts = offsets.clone();
+    for index in (0..down * across).rev() {
+        let (top, left) = (index / across * height, index % across * width);
+        offsets[index] = bytes.len() as u32;
+        // Tiles are padded, strips end with the image.
+        let rows = if tile.is_some() { height } else { height.min(ROWS - top) };
+        for (r, c) in (0..rows).flat_map(|r| (0..width).map(move |c| (top + r, left + c))) {
+            bytes.extend(value(frame, r, c).to_be_bytes());
+        }
+        counts[index] = bytes.len() as u32 - offsets[index];
+    }
+    let mut list = |values: &[u32]| {
+        if let [one] = values {
+            // A single number stands in the directory itself.
+            return *one;
+        }
+        let at = bytes.len() as u32;
+        bytes.extend(values.iter().flat_map(|v| v.to_be_bytes()));
+        at
+    };
+    let (offsets_at, counts_at, count) = (list(&offsets), list(&counts), offsets.len() as u32);
+    let mut tags: Vec<(u16, u32, u32)> =
+        vec![(256, 1, COLS as u32), (257, 1, ROWS as u32), (258, 1, 16), (259, 1, 1), (262, 1, 1), (277, 1, 1)];
+    match tile {
+        None => tags.extend([(273, count, offsets_at), (278, 1, height as u32), (279, count, counts_at)]),
+        Some(_) => {
+            let size = [(322, 1, width as u32), (323, 1, height as u32)];
+            tags.extend(size);
+            tags.extend([(324, count, offsets_at), (325, count, counts_at)]);
+        }
+    }
+    tags.sort();
+    let directory = bytes.len() as u32;
+    bytes[4..8].copy_from_slice(&directory.to_be_bytes());
+    bytes.extend((tags.len() as u16).to_be_bytes());
+    for (tag, count, value) in tags {
+        bytes.extend(tag.to_be_bytes());
+        bytes.extend(4u16.to_be_bytes());
+        bytes.extend(count.to_be_bytes());
+        bytes.extend(value.to_be_bytes());
+    }
+    bytes.extend([0; 4]);
+    bytes
+}
+
+#[test]
+fn tiff_big_endian_strips_apart_and_tiles() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, tile) in [("strips", None), ("tiles", Some([16, 16])), ("small", Some([2, 4]))] {
+        let folder = dir.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        for (file, frame) in [("dark", 0), ("flat", 1), ("p1", 2), ("p2", 3), ("p3", 4)] {
+            fs::write(folder.join(format!("{file}.tif")), raw_tiff(frame, tile)).unwrap();
+        }
+        let scan = open(&folder, &ScanOptions { angles: Some("180".into()), ..options() }).unwrap();
+        assert_eq!(scan.shape().views, 3);
+        check_views(&scan, 2);
+        assert_eq!(read(&scan, Frame::Flat(0), 0..5), image(1, 0..5));
+    }
+}
