@@ -229,8 +229,7 @@ unsafe extern "C" fn process<S: Stage>(
     let done = guard(msg, cap, || {
         // SAFETY: `worker` is from `worker_new::<S>` and used by one thread at a time; its stage is alive; the others
         // are valid by the interface until this function returns.
-        let (bound, host, raw, out) =
-            unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
+        let (bound, host, raw, out) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
         let (from, to) = (shape(raw.rows, raw.dims)?, shape(out.rows, out.dims)?);
         let len = |s: SlabShape| s.rows * s.dims[0] * s.dims[1];
         // SAFETY: by the interface the data have these lengths and do not overlap; the host allocated them, so the
