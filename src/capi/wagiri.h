@@ -22,6 +22,13 @@
 
 #include <stdint.h>
 
+// ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
+// least the same minor; compare with `wagiri_abi_version()`.
+#define WAGIRI_ABI_VERSION 65536
+
+// Bit of `wagiri_features()`: plugins can be loaded.
+#define WAGIRI_FEATURE_PLUGINS 1
+
 // Device: the fastest that is there.
 #define WAGIRI_DEVICE_AUTO 0
 
@@ -39,13 +46,6 @@
 
 // Level of a log record: what was done.
 #define WAGIRI_LOG_INFO 3
-
-// ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
-// least the same minor; compare with `wagiri_abi_version()`.
-#define WAGIRI_ABI_VERSION 65536
-
-// Bit of `wagiri_features()`: plugins can be loaded.
-#define WAGIRI_FEATURE_PLUGINS 1
 
 // Filter: the one that the stage recon.fbp has as its default, chesler.
 #define WAGIRI_FILTER_DEFAULT 0
@@ -123,7 +123,7 @@ typedef struct wagiri_scan wagiri_scan;
 typedef int32_t wagiri_status;
 
 // What part of a scan to run, and how. Set `struct_size` to sizeof; every other field may be 0.
-typedef struct {
+typedef struct wagiri_run_options {
   // sizeof(wagiri_run_options).
   uint32_t struct_size;
   // First detector row to reconstruct.
@@ -142,8 +142,8 @@ typedef int32_t (*wagiri_progress)(void *user,
                                    uint64_t done,
                                    uint64_t total);
 
-// What a run will take.
-typedef struct {
+// What a run will take. Remarks that a user should see go to the logger of the context.
+typedef struct wagiri_plan {
   // sizeof(wagiri_plan), set by the caller.
   uint32_t struct_size;
   // First detector row, which is also the number of the first slice.
@@ -164,18 +164,20 @@ typedef struct {
   double center_px;
   // Change of the axis from one row to the next, px.
   double center_px_per_row;
+  // Size of a pixel of the slice, um.
+  double pixel_um;
 } wagiri_plan;
 
 // Pixels of the caller that are written; as `wagiri_view`. No two indices may share an element, and nobody else may
 // use the memory during the call. After an error its contents are undefined.
-typedef struct {
+typedef struct wagiri_view_mut {
   float *data;
   uint64_t shape[3];
   int64_t stride[3];
 } wagiri_view_mut;
 
 // What a run did. Repairs and remarks go to the logger of the context.
-typedef struct {
+typedef struct wagiri_summary {
   // sizeof(wagiri_summary), set by the caller.
   uint32_t struct_size;
   // Slices made.
@@ -193,7 +195,7 @@ typedef struct {
 // Pixels of the caller that are read: `shape` counts and `stride` distances in elements (not bytes) of the three
 // dimensions named by the function. All strides 0 means that the pixels lie without gaps, last dimension fastest.
 // Strides may be negative. The memory stays the caller's and must not change during the call.
-typedef struct {
+typedef struct wagiri_view {
   const float *data;
   uint64_t shape[3];
   int64_t stride[3];
@@ -204,10 +206,10 @@ typedef struct {
 // Must return normally: no C++ exception, no longjmp.
 typedef int32_t (*wagiri_slice)(void *user,
                                 uint64_t z,
-                                const wagiri_view *slice);
+                                const struct wagiri_view *slice);
 
 // Options of a context. Set `struct_size` to sizeof; every other field may be 0.
-typedef struct {
+typedef struct wagiri_context_options {
   // sizeof(wagiri_context_options).
   uint32_t struct_size;
   // WAGIRI_DEVICE_; 0 is the fastest that is there, and a device that is not there is WAGIRI_UNAVAILABLE.
@@ -226,21 +228,65 @@ typedef void (*wagiri_log)(void *user,
                            const char *message);
 
 // A device that can compute.
-typedef struct {
+typedef struct wagiri_device {
   // sizeof(wagiri_device), set by the caller.
   uint32_t struct_size;
   // WAGIRI_DEVICE_CPU or WAGIRI_DEVICE_GPU.
   int32_t kind;
+  // Compute threads of the context on a processor; 0 for a GPU.
+  uint32_t threads;
   // Model; valid until the context is freed.
   const char *name;
   // Memory of the device, bytes; 0 if unknown.
   uint64_t memory_bytes;
-  // Compute threads of the context on a processor; 0 for a GPU.
-  uint32_t threads;
 } wagiri_device;
 
+// How to turn counts into absorbance. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct wagiri_normalise_options {
+  // sizeof(wagiri_normalise_options).
+  uint32_t struct_size;
+  // Not 0: subtract from each row of each view the mean of its 10 outermost columns on either side, which must show
+  // air.
+  int32_t air_edges;
+  // Not 0: leave dead and hot pixels as they are instead of filling them from their neighbours.
+  int32_t keep_bad_pixels;
+  // Smallest signal above dark, counts; anything below is raised to it. 0 is 2.
+  double floor_counts;
+  // A row of a view with more than this part of its pixels below the floor is black and is replaced by the mean of
+  // the others. 0 is 0.5.
+  double black_fraction;
+} wagiri_normalise_options;
+
+// How to search the rotation axis. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct wagiri_center_options {
+  // sizeof(wagiri_center_options).
+  uint32_t struct_size;
+  // "auto" (several methods that must agree), "rmsd", "line", "registration" or "moment"; NULL is "auto".
+  const char *method;
+  // First detector row to look at.
+  uint64_t row_start;
+  // Row after the last one; 0 is all.
+  uint64_t row_end;
+  // Axes to consider, px: from here ...
+  double search_start_px;
+  // ... to here; 0 is the middle half of the detector.
+  double search_end_px;
+} wagiri_center_options;
+
+// A rotation axis that was found.
+typedef struct wagiri_center {
+  // sizeof(wagiri_center), set by the caller.
+  uint32_t struct_size;
+  // Axis at detector row 0, px; the centre of the first column is 0.
+  double center_px;
+  // Change of the axis from one row to the next, px; 0 unless a tilt was found.
+  double center_px_per_row;
+  // From 0 (worthless) to 1.
+  double score;
+} wagiri_center;
+
 // Where the rays are. Set `struct_size` to sizeof.
-typedef struct {
+typedef struct wagiri_geometry {
   // sizeof(wagiri_geometry).
   uint32_t struct_size;
   // Number of `angles_rad`.
@@ -256,7 +302,7 @@ typedef struct {
 } wagiri_geometry;
 
 // How to reconstruct. Set `struct_size` to sizeof; every other field may be 0.
-typedef struct {
+typedef struct wagiri_fbp_options {
   // sizeof(wagiri_fbp_options).
   uint32_t struct_size;
   // WAGIRI_FILTER_.
@@ -268,7 +314,7 @@ typedef struct {
 } wagiri_fbp_options;
 
 // How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
-typedef struct {
+typedef struct wagiri_scan_options {
   // sizeof(wagiri_scan_options).
   uint32_t struct_size;
   // "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
@@ -288,11 +334,13 @@ typedef struct {
 } wagiri_scan_options;
 
 // What is known of a scan. Pointers are valid until the scan is freed.
-typedef struct {
+typedef struct wagiri_scan_details {
   // sizeof(wagiri_scan_details), set by the caller.
   uint32_t struct_size;
   // 1 if there is a frame WAGIRI_FRAME_HALF_TURN, else 0.
   int32_t half_turn_frame;
+  // Number of `notes`.
+  uint32_t note_count;
   // Projections that take part in a reconstruction.
   uint64_t views;
   // Detector rows (slices).
@@ -315,12 +363,10 @@ typedef struct {
   const char *path;
   // `note_count` remarks that a user should see once.
   const char *const *notes;
-  // Number of `notes`.
-  uint32_t note_count;
 } wagiri_scan_details;
 
 // A stage. Its texts are UTF-8 and valid until the context is freed.
-typedef struct {
+typedef struct wagiri_stage {
   // sizeof(wagiri_stage), set by the caller.
   uint32_t struct_size;
   // What it takes, WAGIRI_PIXELS_.
@@ -336,7 +382,7 @@ typedef struct {
 } wagiri_stage;
 
 // A parameter of a stage. Its texts are UTF-8 and valid until the context is freed.
-typedef struct {
+typedef struct wagiri_param {
   // sizeof(wagiri_param), set by the caller.
   uint32_t struct_size;
   // WAGIRI_PARAM_.
@@ -398,119 +444,6 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
-// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
-// error NULL. Thread-safe.
-//
-// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
-wagiri_status wagiri_chain_parse(const wagiri_context *ctx,
-                                 const char *text,
-                                 wagiri_chain **out,
-                                 wagiri_error **err);
-
-// Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
-wagiri_status wagiri_chain_set(wagiri_chain *chain,
-                               const char *stage,
-                               const char *param,
-                               const char *value,
-                               wagiri_error **err);
-
-// Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
-// `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
-//
-// WAGIRI_LIMIT: not even one row fits into the memory budget.
-wagiri_status wagiri_chain_plan(const wagiri_context *ctx,
-                                const wagiri_chain *chain,
-                                const wagiri_scan *scan,
-                                const wagiri_run_options *options,
-                                wagiri_progress progress,
-                                void *user,
-                                wagiri_plan *out,
-                                wagiri_error **err);
-
-// Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
-// `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
-wagiri_status wagiri_chain_preview(const wagiri_context *ctx,
-                                   const wagiri_chain *chain,
-                                   const wagiri_scan *scan,
-                                   uint64_t row,
-                                   wagiri_progress progress,
-                                   void *user,
-                                   wagiri_view_mut out,
-                                   wagiri_error **err);
-
-// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
-// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
-// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
-// must not share a folder.
-wagiri_status wagiri_chain_run(const wagiri_context *ctx,
-                               const wagiri_chain *chain,
-                               const wagiri_scan *scan,
-                               const char *out_dir,
-                               const wagiri_run_options *options,
-                               wagiri_progress progress,
-                               void *user,
-                               wagiri_summary *summary,
-                               wagiri_error **err);
-
-// Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
-wagiri_status wagiri_chain_run_to(const wagiri_context *ctx,
-                                  const wagiri_chain *chain,
-                                  const wagiri_scan *scan,
-                                  wagiri_slice slice,
-                                  void *slice_user,
-                                  const wagiri_run_options *options,
-                                  wagiri_progress progress,
-                                  void *user,
-                                  wagiri_summary *summary,
-                                  wagiri_error **err);
-
-// Frees a chain; NULL is allowed. No function may be using it.
-void wagiri_chain_free(wagiri_chain *chain);
-
-// Makes a context and starts its threads. `options` may be NULL: all defaults. On success `*out` is a new context to
-// be freed with `wagiri_context_free`, on error NULL. Thread-safe.
-//
-// WAGIRI_UNAVAILABLE: the demanded device is not there.
-wagiri_status wagiri_context_new(const wagiri_context_options *options,
-                                 wagiri_context **out,
-                                 wagiri_error **err);
-
-// Sends log records to `call` until another one is set or the context is freed; NULL stops. The log is one per
-// process: every context with a logger gets the records of all. The first record names the version. When this
-// function or `wagiri_context_free` returns, the former `call` runs no more. Not to be called from a logger.
-//
-// WAGIRI_UNAVAILABLE: the process is itself written in Rust and has its own logger.
-wagiri_status wagiri_context_set_logger(wagiri_context *ctx,
-                                        wagiri_log call,
-                                        void *user,
-                                        wagiri_error **err);
-
-// Frees a context after its threads have ended; NULL is allowed. No function may be using it. Scans and chains made
-// with it stay valid.
-void wagiri_context_free(wagiri_context *ctx);
-
-// Writes the number of devices that this version can compute on. Thread-safe.
-wagiri_status wagiri_device_count(const wagiri_context *ctx,
-                                  uint32_t *count,
-                                  wagiri_error **err);
-
-// Describes device `index`, from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_device_info(const wagiri_context *ctx,
-                                 uint32_t index,
-                                 wagiri_device *out,
-                                 wagiri_error **err);
-
-// Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
-wagiri_status wagiri_error_status(const wagiri_error *error);
-
-// One sentence for people in UTF-8: where, what, and what would be accepted; "" for NULL. Valid until the error is
-// freed. Thread-safe.
-const char *wagiri_error_message(const wagiri_error *error);
-
-// Frees an error; NULL is allowed.
-void wagiri_error_free(wagiri_error *error);
-
 // ABI of the loaded library: major << 16 | minor. Thread-safe, cannot fail.
 uint32_t wagiri_abi_version(void);
 
@@ -523,202 +456,239 @@ uint64_t wagiri_features(void);
 
 // Panics inside the library on purpose and always returns WAGIRI_INTERNAL, so that a host can test its error path:
 // a defect of wagiri comes back as an error like any other and never ends the process. Thread-safe.
-wagiri_status wagiri_self_test_panic(wagiri_error **err);
+wagiri_status wagiri_self_test_panic(struct wagiri_error **err);
 
 // Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
 // stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
 // error NULL. Thread-safe.
 //
 // WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
-wagiri_status wagiri_chain_parse(const wagiri_context *ctx,
+wagiri_status wagiri_chain_parse(const struct wagiri_context *ctx,
                                  const char *text,
-                                 wagiri_chain **out,
-                                 wagiri_error **err);
+                                 struct wagiri_chain **out,
+                                 struct wagiri_error **err);
 
 // Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
-wagiri_status wagiri_chain_set(wagiri_chain *chain,
+wagiri_status wagiri_chain_set(struct wagiri_chain *chain,
                                const char *stage,
                                const char *param,
                                const char *value,
-                               wagiri_error **err);
+                               struct wagiri_error **err);
 
 // Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
 // `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
 //
 // WAGIRI_LIMIT: not even one row fits into the memory budget.
-wagiri_status wagiri_chain_plan(const wagiri_context *ctx,
-                                const wagiri_chain *chain,
-                                const wagiri_scan *scan,
-                                const wagiri_run_options *options,
+wagiri_status wagiri_chain_plan(const struct wagiri_context *ctx,
+                                const struct wagiri_chain *chain,
+                                const struct wagiri_scan *scan,
+                                const struct wagiri_run_options *options,
                                 wagiri_progress progress,
                                 void *user,
-                                wagiri_plan *out,
-                                wagiri_error **err);
+                                struct wagiri_plan *out,
+                                struct wagiri_error **err);
 
 // Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
 // `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
-wagiri_status wagiri_chain_preview(const wagiri_context *ctx,
-                                   const wagiri_chain *chain,
-                                   const wagiri_scan *scan,
+wagiri_status wagiri_chain_preview(const struct wagiri_context *ctx,
+                                   const struct wagiri_chain *chain,
+                                   const struct wagiri_scan *scan,
                                    uint64_t row,
                                    wagiri_progress progress,
                                    void *user,
-                                   wagiri_view_mut out,
-                                   wagiri_error **err);
+                                   struct wagiri_view_mut out,
+                                   struct wagiri_error **err);
 
 // Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
 // are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
 // `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
 // must not share a folder.
-wagiri_status wagiri_chain_run(const wagiri_context *ctx,
-                               const wagiri_chain *chain,
-                               const wagiri_scan *scan,
+wagiri_status wagiri_chain_run(const struct wagiri_context *ctx,
+                               const struct wagiri_chain *chain,
+                               const struct wagiri_scan *scan,
                                const char *out_dir,
-                               const wagiri_run_options *options,
+                               const struct wagiri_run_options *options,
                                wagiri_progress progress,
                                void *user,
-                               wagiri_summary *summary,
-                               wagiri_error **err);
+                               struct wagiri_summary *summary,
+                               struct wagiri_error **err);
 
 // Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
-wagiri_status wagiri_chain_run_to(const wagiri_context *ctx,
-                                  const wagiri_chain *chain,
-                                  const wagiri_scan *scan,
+wagiri_status wagiri_chain_run_to(const struct wagiri_context *ctx,
+                                  const struct wagiri_chain *chain,
+                                  const struct wagiri_scan *scan,
                                   wagiri_slice slice,
                                   void *slice_user,
-                                  const wagiri_run_options *options,
+                                  const struct wagiri_run_options *options,
                                   wagiri_progress progress,
                                   void *user,
-                                  wagiri_summary *summary,
-                                  wagiri_error **err);
+                                  struct wagiri_summary *summary,
+                                  struct wagiri_error **err);
 
 // Frees a chain; NULL is allowed. No function may be using it.
-void wagiri_chain_free(wagiri_chain *chain);
+void wagiri_chain_free(struct wagiri_chain *chain);
 
 // Makes a context and starts its threads. `options` may be NULL: all defaults. On success `*out` is a new context to
 // be freed with `wagiri_context_free`, on error NULL. Thread-safe.
 //
 // WAGIRI_UNAVAILABLE: the demanded device is not there.
-wagiri_status wagiri_context_new(const wagiri_context_options *options,
-                                 wagiri_context **out,
-                                 wagiri_error **err);
+wagiri_status wagiri_context_new(const struct wagiri_context_options *options,
+                                 struct wagiri_context **out,
+                                 struct wagiri_error **err);
 
 // Sends log records to `call` until another one is set or the context is freed; NULL stops. The log is one per
 // process: every context with a logger gets the records of all. The first record names the version. When this
 // function or `wagiri_context_free` returns, the former `call` runs no more. Not to be called from a logger.
 //
 // WAGIRI_UNAVAILABLE: the process is itself written in Rust and has its own logger.
-wagiri_status wagiri_context_set_logger(wagiri_context *ctx,
+wagiri_status wagiri_context_set_logger(struct wagiri_context *ctx,
                                         wagiri_log call,
                                         void *user,
-                                        wagiri_error **err);
+                                        struct wagiri_error **err);
 
 // Frees a context after its threads have ended; NULL is allowed. No function may be using it. Scans and chains made
 // with it stay valid.
-void wagiri_context_free(wagiri_context *ctx);
+void wagiri_context_free(struct wagiri_context *ctx);
 
 // Writes the number of devices that this version can compute on. Thread-safe.
-wagiri_status wagiri_device_count(const wagiri_context *ctx,
+wagiri_status wagiri_device_count(const struct wagiri_context *ctx,
                                   uint32_t *count,
-                                  wagiri_error **err);
+                                  struct wagiri_error **err);
 
 // Describes device `index`, from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_device_info(const wagiri_context *ctx,
+wagiri_status wagiri_device_info(const struct wagiri_context *ctx,
                                  uint32_t index,
-                                 wagiri_device *out,
-                                 wagiri_error **err);
+                                 struct wagiri_device *out,
+                                 struct wagiri_error **err);
 
 // Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
-wagiri_status wagiri_error_status(const wagiri_error *error);
+wagiri_status wagiri_error_status(const struct wagiri_error *error);
 
 // One sentence for people in UTF-8: where, what, and what would be accepted; "" for NULL. Valid until the error is
 // freed. Thread-safe.
-const char *wagiri_error_message(const wagiri_error *error);
+const char *wagiri_error_message(const struct wagiri_error *error);
 
 // Frees an error; NULL is allowed.
-void wagiri_error_free(wagiri_error *error);
+void wagiri_error_free(struct wagiri_error *error);
+
+// From `counts` [row, view, col] to absorbance `out`, of the same shape, with direct-beam images `flats`
+// [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
+// the last view. `options` and `progress` may be NULL. Thread-safe.
+//
+// WAGIRI_INVALID: shapes that do not fit, or a count that is not a number. WAGIRI_FORMAT: every view is black.
+wagiri_status wagiri_normalise(const struct wagiri_context *ctx,
+                               struct wagiri_view counts,
+                               struct wagiri_view flats,
+                               struct wagiri_view dark,
+                               const struct wagiri_normalise_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               struct wagiri_view_mut out,
+                               struct wagiri_error **err);
+
+// Finds the rotation axis of a scan. `options` and `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+//
+// WAGIRI_UNSUPPORTED: the methods do not agree and nothing is guessed; the text names what they found.
+wagiri_status wagiri_find_center(const struct wagiri_context *ctx,
+                                 const struct wagiri_scan *scan,
+                                 const struct wagiri_center_options *options,
+                                 wagiri_progress progress,
+                                 void *user,
+                                 struct wagiri_center *out,
+                                 struct wagiri_error **err);
 
 // Removes rings from sinograms `sino` [row, view, col] in place by sorting each column and taking the median across
 // `kernel_px` columns (Vo et al. 2018, algorithm 3, doi:10.1364/OE.26.028396). 0 and 1 change nothing, even widths
 // grow by 1. `progress` may be NULL. Thread-safe in `ctx`.
 //
 // WAGIRI_INVALID: NaN in a sinogram, or a window wider than the detector allows.
-wagiri_status wagiri_remove_rings(const wagiri_context *ctx,
-                                  wagiri_view_mut sino,
+wagiri_status wagiri_remove_rings(const struct wagiri_context *ctx,
+                                  struct wagiri_view_mut sino,
                                   uint32_t kernel_px,
                                   wagiri_progress progress,
                                   void *user,
-                                  wagiri_error **err);
+                                  struct wagiri_error **err);
 
 // Filtered back-projection of sinograms `sino` [row, view, col], absorbance, into slices `out` [row, col, col] in
 // 1/cm (x to the right, y down). The views are those of a half turn, or of a full one with the axis near the middle.
 // `options` and `progress` may be NULL. Thread-safe in `ctx`.
 //
 // WAGIRI_INVALID: shapes that do not fit, an axis outside the detector, a value that is not a number.
-wagiri_status wagiri_reconstruct(const wagiri_context *ctx,
-                                 const wagiri_geometry *geometry,
-                                 const wagiri_fbp_options *options,
-                                 wagiri_view sino,
+wagiri_status wagiri_reconstruct(const struct wagiri_context *ctx,
+                                 const struct wagiri_geometry *geometry,
+                                 const struct wagiri_fbp_options *options,
+                                 struct wagiri_view sino,
                                  wagiri_progress progress,
                                  void *user,
-                                 wagiri_view_mut out,
-                                 wagiri_error **err);
+                                 struct wagiri_view_mut out,
+                                 struct wagiri_error **err);
 
 // Opens a scan: a folder, or a file of several frames. `options` may be NULL. On success `*out` is a new scan to be
 // freed with `wagiri_scan_free`, on error NULL. Frames are read later, from the same files. Thread-safe.
 //
 // WAGIRI_NOT_FOUND, WAGIRI_FORMAT, WAGIRI_UNSUPPORTED and WAGIRI_IO tell what is wrong with the files.
 wagiri_status wagiri_scan_open(const char *path,
-                               const wagiri_scan_options *options,
-                               wagiri_scan **out,
-                               wagiri_error **err);
+                               const struct wagiri_scan_options *options,
+                               struct wagiri_scan **out,
+                               struct wagiri_error **err);
 
 // Makes a scan of arrays in counts: `views` [view, row, col], `flats` [flat, row, col], `dark` [1, row, col], and one
 // angle per view in `angles_rad`. The flats count as taken evenly from the first to the last view. `pixel_um` 0 is
 // unknown. Everything is copied: the arrays may go when the function returns. On success `*out` is a new scan to be
 // freed with `wagiri_scan_free`, on error NULL. Thread-safe.
-wagiri_status wagiri_scan_from_arrays(wagiri_view views,
-                                      wagiri_view flats,
-                                      wagiri_view dark,
+wagiri_status wagiri_scan_from_arrays(struct wagiri_view views,
+                                      struct wagiri_view flats,
+                                      struct wagiri_view dark,
                                       const double *angles_rad,
                                       double pixel_um,
-                                      wagiri_scan **out,
-                                      wagiri_error **err);
+                                      struct wagiri_scan **out,
+                                      struct wagiri_error **err);
 
 // Describes a scan. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_scan_info(const wagiri_scan *scan,
-                               wagiri_scan_details *out,
-                               wagiri_error **err);
+wagiri_status wagiri_scan_info(const struct wagiri_scan *scan,
+                               struct wagiri_scan_details *out,
+                               struct wagiri_error **err);
 
 // Reads one image, or a band of it, in counts: `out` is [1, rows, cols] and takes the detector rows from `first_row`
 // on. `frame` is a WAGIRI_FRAME_ value. Thread-safe.
-wagiri_status wagiri_scan_read_frame(const wagiri_scan *scan,
+wagiri_status wagiri_scan_read_frame(const struct wagiri_scan *scan,
                                      int32_t frame,
                                      uint64_t index,
                                      uint64_t first_row,
-                                     wagiri_view_mut out,
-                                     wagiri_error **err);
+                                     struct wagiri_view_mut out,
+                                     struct wagiri_error **err);
+
+// Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
+// defaults of the stage normalise. The first call for a scan looks at up to 32 rows of every view for black views.
+// `progress` may be NULL. Thread-safe.
+wagiri_status wagiri_scan_read_sinogram(const struct wagiri_context *ctx,
+                                        const struct wagiri_scan *scan,
+                                        uint64_t first_row,
+                                        struct wagiri_view_mut out,
+                                        wagiri_progress progress,
+                                        void *user,
+                                        struct wagiri_error **err);
 
 // Frees a scan; NULL is allowed. No function may be using it.
-void wagiri_scan_free(wagiri_scan *scan);
+void wagiri_scan_free(struct wagiri_scan *scan);
 
 // Writes the number of stages, plugins included. Thread-safe.
-wagiri_status wagiri_stage_count(const wagiri_context *ctx,
+wagiri_status wagiri_stage_count(const struct wagiri_context *ctx,
                                  uint32_t *count,
-                                 wagiri_error **err);
+                                 struct wagiri_error **err);
 
 // Describes stage `index`, from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_stage_info(const wagiri_context *ctx,
+wagiri_status wagiri_stage_info(const struct wagiri_context *ctx,
                                 uint32_t index,
-                                wagiri_stage *out,
-                                wagiri_error **err);
+                                struct wagiri_stage *out,
+                                struct wagiri_error **err);
 
 // Describes parameter `param` of stage `index`, both from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_stage_param(const wagiri_context *ctx,
+wagiri_status wagiri_stage_param(const struct wagiri_context *ctx,
                                  uint32_t index,
                                  uint32_t param,
-                                 wagiri_param *out,
-                                 wagiri_error **err);
+                                 struct wagiri_param *out,
+                                 struct wagiri_error **err);
 
 // Loads the plugin library `path` and adds its stages at the end. Loading runs code of that file with all rights of
 // the process: load only what the user trusts. It stays loaded until the process ends. Chains parsed before do not
@@ -726,91 +696,171 @@ wagiri_status wagiri_stage_param(const wagiri_context *ctx,
 //
 // WAGIRI_PLUGIN: not a plugin, made for another ABI, or its stages have names that exist already; then nothing is
 // added.
-wagiri_status wagiri_plugin_load(wagiri_context *ctx,
+wagiri_status wagiri_plugin_load(struct wagiri_context *ctx,
                                  const char *path,
-                                 wagiri_error **err);
+                                 struct wagiri_error **err);
 
-// Removes rings from sinograms `sino` [row, view, col] in place by sorting each column and taking the median across
-// `kernel_px` columns (Vo et al. 2018, algorithm 3, doi:10.1364/OE.26.028396). 0 and 1 change nothing, even widths
-// grow by 1. `progress` may be NULL. Thread-safe in `ctx`.
-//
-// WAGIRI_INVALID: NaN in a sinogram, or a window wider than the detector allows.
-wagiri_status wagiri_remove_rings(const wagiri_context *ctx,
-                                  wagiri_view_mut sino,
-                                  uint32_t kernel_px,
-                                  wagiri_progress progress,
-                                  void *user,
-                                  wagiri_error **err);
+// Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
+wagiri_status wagiri_error_status(const struct wagiri_error *error);
 
-// Filtered back-projection of sinograms `sino` [row, view, col], absorbance, into slices `out` [row, col, col] in
-// 1/cm (x to the right, y down). The views are those of a half turn, or of a full one with the axis near the middle.
-// `options` and `progress` may be NULL. Thread-safe in `ctx`.
+// One sentence for people in UTF-8: where, what, and what would be accepted; "" for NULL. Valid until the error is
+// freed. Thread-safe.
+const char *wagiri_error_message(const struct wagiri_error *error);
+
+// Frees an error; NULL is allowed.
+void wagiri_error_free(struct wagiri_error *error);
+
+// Makes a context and starts its threads. `options` may be NULL: all defaults. On success `*out` is a new context to
+// be freed with `wagiri_context_free`, on error NULL. Thread-safe.
 //
-// WAGIRI_INVALID: shapes that do not fit, an axis outside the detector, a value that is not a number.
-wagiri_status wagiri_reconstruct(const wagiri_context *ctx,
-                                 const wagiri_geometry *geometry,
-                                 const wagiri_fbp_options *options,
-                                 wagiri_view sino,
-                                 wagiri_progress progress,
-                                 void *user,
-                                 wagiri_view_mut out,
-                                 wagiri_error **err);
+// WAGIRI_UNAVAILABLE: the demanded device is not there.
+wagiri_status wagiri_context_new(const struct wagiri_context_options *options,
+                                 struct wagiri_context **out,
+                                 struct wagiri_error **err);
+
+// Sends log records to `call` until another one is set or the context is freed; NULL stops. The log is one per
+// process: every context with a logger gets the records of all. The first record names the version. When this
+// function or `wagiri_context_free` returns, the former `call` runs no more. Not to be called from a logger.
+//
+// WAGIRI_UNAVAILABLE: the process is itself written in Rust and has its own logger.
+wagiri_status wagiri_context_set_logger(struct wagiri_context *ctx,
+                                        wagiri_log call,
+                                        void *user,
+                                        struct wagiri_error **err);
+
+// Frees a context after its threads have ended; NULL is allowed. No function may be using it. Scans and chains made
+// with it stay valid.
+void wagiri_context_free(struct wagiri_context *ctx);
+
+// Writes the number of devices that this version can compute on. Thread-safe.
+wagiri_status wagiri_device_count(const struct wagiri_context *ctx,
+                                  uint32_t *count,
+                                  struct wagiri_error **err);
+
+// Describes device `index`, from 0. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_device_info(const struct wagiri_context *ctx,
+                                 uint32_t index,
+                                 struct wagiri_device *out,
+                                 struct wagiri_error **err);
 
 // Opens a scan: a folder, or a file of several frames. `options` may be NULL. On success `*out` is a new scan to be
 // freed with `wagiri_scan_free`, on error NULL. Frames are read later, from the same files. Thread-safe.
 //
 // WAGIRI_NOT_FOUND, WAGIRI_FORMAT, WAGIRI_UNSUPPORTED and WAGIRI_IO tell what is wrong with the files.
 wagiri_status wagiri_scan_open(const char *path,
-                               const wagiri_scan_options *options,
-                               wagiri_scan **out,
-                               wagiri_error **err);
+                               const struct wagiri_scan_options *options,
+                               struct wagiri_scan **out,
+                               struct wagiri_error **err);
 
 // Makes a scan of arrays in counts: `views` [view, row, col], `flats` [flat, row, col], `dark` [1, row, col], and one
 // angle per view in `angles_rad`. The flats count as taken evenly from the first to the last view. `pixel_um` 0 is
 // unknown. Everything is copied: the arrays may go when the function returns. On success `*out` is a new scan to be
 // freed with `wagiri_scan_free`, on error NULL. Thread-safe.
-wagiri_status wagiri_scan_from_arrays(wagiri_view views,
-                                      wagiri_view flats,
-                                      wagiri_view dark,
+wagiri_status wagiri_scan_from_arrays(struct wagiri_view views,
+                                      struct wagiri_view flats,
+                                      struct wagiri_view dark,
                                       const double *angles_rad,
                                       double pixel_um,
-                                      wagiri_scan **out,
-                                      wagiri_error **err);
+                                      struct wagiri_scan **out,
+                                      struct wagiri_error **err);
 
 // Describes a scan. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_scan_info(const wagiri_scan *scan,
-                               wagiri_scan_details *out,
-                               wagiri_error **err);
+wagiri_status wagiri_scan_info(const struct wagiri_scan *scan,
+                               struct wagiri_scan_details *out,
+                               struct wagiri_error **err);
 
 // Reads one image, or a band of it, in counts: `out` is [1, rows, cols] and takes the detector rows from `first_row`
 // on. `frame` is a WAGIRI_FRAME_ value. Thread-safe.
-wagiri_status wagiri_scan_read_frame(const wagiri_scan *scan,
+wagiri_status wagiri_scan_read_frame(const struct wagiri_scan *scan,
                                      int32_t frame,
                                      uint64_t index,
                                      uint64_t first_row,
-                                     wagiri_view_mut out,
-                                     wagiri_error **err);
+                                     struct wagiri_view_mut out,
+                                     struct wagiri_error **err);
+
+// Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
+// defaults of the stage normalise. The first call for a scan looks at up to 32 rows of every view for black views.
+// `progress` may be NULL. Thread-safe.
+wagiri_status wagiri_scan_read_sinogram(const struct wagiri_context *ctx,
+                                        const struct wagiri_scan *scan,
+                                        uint64_t first_row,
+                                        struct wagiri_view_mut out,
+                                        wagiri_progress progress,
+                                        void *user,
+                                        struct wagiri_error **err);
 
 // Frees a scan; NULL is allowed. No function may be using it.
-void wagiri_scan_free(wagiri_scan *scan);
+void wagiri_scan_free(struct wagiri_scan *scan);
+
+// From `counts` [row, view, col] to absorbance `out`, of the same shape, with direct-beam images `flats`
+// [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
+// the last view. `options` and `progress` may be NULL. Thread-safe.
+//
+// WAGIRI_INVALID: shapes that do not fit, or a count that is not a number. WAGIRI_FORMAT: every view is black.
+wagiri_status wagiri_normalise(const struct wagiri_context *ctx,
+                               struct wagiri_view counts,
+                               struct wagiri_view flats,
+                               struct wagiri_view dark,
+                               const struct wagiri_normalise_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               struct wagiri_view_mut out,
+                               struct wagiri_error **err);
+
+// Finds the rotation axis of a scan. `options` and `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+//
+// WAGIRI_UNSUPPORTED: the methods do not agree and nothing is guessed; the text names what they found.
+wagiri_status wagiri_find_center(const struct wagiri_context *ctx,
+                                 const struct wagiri_scan *scan,
+                                 const struct wagiri_center_options *options,
+                                 wagiri_progress progress,
+                                 void *user,
+                                 struct wagiri_center *out,
+                                 struct wagiri_error **err);
+
+// Removes rings from sinograms `sino` [row, view, col] in place by sorting each column and taking the median across
+// `kernel_px` columns (Vo et al. 2018, algorithm 3, doi:10.1364/OE.26.028396). 0 and 1 change nothing, even widths
+// grow by 1. `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: NaN in a sinogram, or a window wider than the detector allows.
+wagiri_status wagiri_remove_rings(const struct wagiri_context *ctx,
+                                  struct wagiri_view_mut sino,
+                                  uint32_t kernel_px,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  struct wagiri_error **err);
+
+// Filtered back-projection of sinograms `sino` [row, view, col], absorbance, into slices `out` [row, col, col] in
+// 1/cm (x to the right, y down). The views are those of a half turn, or of a full one with the axis near the middle.
+// `options` and `progress` may be NULL. Thread-safe in `ctx`.
+//
+// WAGIRI_INVALID: shapes that do not fit, an axis outside the detector, a value that is not a number.
+wagiri_status wagiri_reconstruct(const struct wagiri_context *ctx,
+                                 const struct wagiri_geometry *geometry,
+                                 const struct wagiri_fbp_options *options,
+                                 struct wagiri_view sino,
+                                 wagiri_progress progress,
+                                 void *user,
+                                 struct wagiri_view_mut out,
+                                 struct wagiri_error **err);
 
 // Writes the number of stages, plugins included. Thread-safe.
-wagiri_status wagiri_stage_count(const wagiri_context *ctx,
+wagiri_status wagiri_stage_count(const struct wagiri_context *ctx,
                                  uint32_t *count,
-                                 wagiri_error **err);
+                                 struct wagiri_error **err);
 
 // Describes stage `index`, from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_stage_info(const wagiri_context *ctx,
+wagiri_status wagiri_stage_info(const struct wagiri_context *ctx,
                                 uint32_t index,
-                                wagiri_stage *out,
-                                wagiri_error **err);
+                                struct wagiri_stage *out,
+                                struct wagiri_error **err);
 
 // Describes parameter `param` of stage `index`, both from 0. Set `out->struct_size` first. Thread-safe.
-wagiri_status wagiri_stage_param(const wagiri_context *ctx,
+wagiri_status wagiri_stage_param(const struct wagiri_context *ctx,
                                  uint32_t index,
                                  uint32_t param,
-                                 wagiri_param *out,
-                                 wagiri_error **err);
+                                 struct wagiri_param *out,
+                                 struct wagiri_error **err);
 
 // Loads the plugin library `path` and adds its stages at the end. Loading runs code of that file with all rights of
 // the process: load only what the user trusts. It stays loaded until the process ends. Chains parsed before do not
@@ -818,9 +868,79 @@ wagiri_status wagiri_stage_param(const wagiri_context *ctx,
 //
 // WAGIRI_PLUGIN: not a plugin, made for another ABI, or its stages have names that exist already; then nothing is
 // added.
-wagiri_status wagiri_plugin_load(wagiri_context *ctx,
+wagiri_status wagiri_plugin_load(struct wagiri_context *ctx,
                                  const char *path,
-                                 wagiri_error **err);
+                                 struct wagiri_error **err);
+
+// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
+// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+// error NULL. Thread-safe.
+//
+// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
+wagiri_status wagiri_chain_parse(const struct wagiri_context *ctx,
+                                 const char *text,
+                                 struct wagiri_chain **out,
+                                 struct wagiri_error **err);
+
+// Sets parameter `param` of stage `stage` ("recon.fbp", "center_px") from text. After an error the chain is as before.
+wagiri_status wagiri_chain_set(struct wagiri_chain *chain,
+                               const char *stage,
+                               const char *param,
+                               const char *value,
+                               struct wagiri_error **err);
+
+// Finds out what a run will take, without computing anything but the axis where the chain says auto. `options` and
+// `progress` may be NULL. Set `out->struct_size` first. Thread-safe.
+//
+// WAGIRI_LIMIT: not even one row fits into the memory budget.
+wagiri_status wagiri_chain_plan(const struct wagiri_context *ctx,
+                                const struct wagiri_chain *chain,
+                                const struct wagiri_scan *scan,
+                                const struct wagiri_run_options *options,
+                                wagiri_progress progress,
+                                void *user,
+                                struct wagiri_plan *out,
+                                struct wagiri_error **err);
+
+// Makes one slice, of detector row `row`, and writes no file. `out` is [1, slice_height, slice_width] of
+// `wagiri_chain_plan`. `progress` may be NULL. Thread-safe.
+wagiri_status wagiri_chain_preview(const struct wagiri_context *ctx,
+                                   const struct wagiri_chain *chain,
+                                   const struct wagiri_scan *scan,
+                                   uint64_t row,
+                                   wagiri_progress progress,
+                                   void *user,
+                                   struct wagiri_view_mut out,
+                                   struct wagiri_error **err);
+
+// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
+// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
+// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
+// must not share a folder.
+wagiri_status wagiri_chain_run(const struct wagiri_context *ctx,
+                               const struct wagiri_chain *chain,
+                               const struct wagiri_scan *scan,
+                               const char *out_dir,
+                               const struct wagiri_run_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               struct wagiri_summary *summary,
+                               struct wagiri_error **err);
+
+// Makes all slices and hands them to `slice`, which gets `slice_user`. Otherwise as `wagiri_chain_run`.
+wagiri_status wagiri_chain_run_to(const struct wagiri_context *ctx,
+                                  const struct wagiri_chain *chain,
+                                  const struct wagiri_scan *scan,
+                                  wagiri_slice slice,
+                                  void *slice_user,
+                                  const struct wagiri_run_options *options,
+                                  wagiri_progress progress,
+                                  void *user,
+                                  struct wagiri_summary *summary,
+                                  struct wagiri_error **err);
+
+// Frees a chain; NULL is allowed. No function may be using it.
+void wagiri_chain_free(struct wagiri_chain *chain);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -21,7 +21,7 @@ use std::str::FromStr;
 /// Rows that are compared at most, evenly spaced.
 const MOST_ROWS: usize = 256;
 /// An answer below this is a guess.
-const LEAST_CONFIDENCE: f64 = 0.5;
+const LEAST_CONFIDENCE: f64 = 0.6;
 /// How to search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AxisMethod {
@@ -82,7 +82,7 @@ pub struct AxisOptions {
 pub struct Candidate {
     /// `line`, ...
     pub method: &'static str,
-    /// Axis in the middle of the rows looked at.
+    /// Axis in the middle of the rows looked at, px.
     pub center_px: f64,
     /// 0 (worthless) to 1.
     pub confidence: f64,
@@ -124,7 +124,8 @@ pub struct AxisFound {
 /// closed half turn, a full turn). Else the shift is measured for several pairs that miss half a turn by a few steps and
 /// extrapolated to none: a single such pair would be biased by the turn that is missing.
 ///
-/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector) with a confidence of 0.5 each.
+/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector); the confidence is the
+/// geometric mean of theirs, lowered if a third one contradicts, and must be 0.6.
 /// Fails with `UNSUPPORTED` if it would have to guess, naming the candidates, and with `INVALID` for rows or a search range
 /// outside the detector.
 pub fn find_axis(ctx: &Context, scan: &Scan, options: &AxisOptions, progress: &mut Progress) -> Result<AxisFound> {
@@ -229,14 +230,16 @@ pub fn find_axis_with(
         _ => candidates.first().filter(|c| c.confidence > 0.0).map(|c| (c.clone(), c.confidence)),
     }
     .ok_or_else(|| refusal(&candidates))?;
-    let mut center = Center::Fixed(best.center_px);
+    // Three decimals are finer than any method here, and can be typed again with the same result.
+    let rounded = |px: f64| (px * 1000.0).round() / 1000.0;
+    let mut center = Center::Fixed(rounded(best.center_px));
     if let Some((tilt, px)) = tilted
         && best.method == "line"
         && is_significant(&tilt, range.len())
     {
         let at = |row: usize| px + (row as f64 - middle) * tilt.px_per_row;
         let (row0, row1) = (range.start, range.end - 1);
-        center = Center::Line { row0: row0 as f64, px0: at(row0), row1: row1 as f64, px1: at(row1) };
+        center = Center::Line { row0: row0 as f64, px0: rounded(at(row0)), row1: row1 as f64, px1: rounded(at(row1)) };
     }
     Ok(AxisFound { center, confidence, method: best.method, candidates, tilt: tilted.map(|t| t.0) })
 }
@@ -249,17 +252,18 @@ fn refusal(candidates: &[Candidate]) -> Error {
     Error::unsupported("axis", message)
 }
 
-/// The most accurate of the methods that agree with another one.
+/// The most accurate of the methods that agree with another one well enough: agreement within a pixel is itself evidence, so
+/// what counts is the geometric mean of both confidences. A third, confident method that contradicts lowers it.
 fn agree(candidates: &[Candidate], cols: usize) -> Option<(Candidate, f64)> {
     let within = (0.002 * cols as f64).max(1.0);
-    let trusted: Vec<&Candidate> = candidates.iter().filter(|c| c.confidence >= LEAST_CONFIDENCE).collect();
-    // In order of accuracy, as measured on phantoms and real scans; candidates come in this order.
-    trusted.iter().find_map(|c| {
-        let others = trusted.iter().filter(|o| o.method != c.method && (o.center_px - c.center_px).abs() <= within);
+    let near = |a: &Candidate, b: &Candidate| (a.center_px - b.center_px).abs() <= within;
+    // Candidates come in order of accuracy, as measured on phantoms and real scans.
+    candidates.iter().find_map(|c| {
+        let others = candidates.iter().filter(|o| o.method != c.method && near(o, c));
         let support = others.map(|o| o.confidence).fold(0.0, f64::max);
-        let against = trusted.iter().any(|o| (o.center_px - c.center_px).abs() > within);
+        let against = candidates.iter().any(|o| o.confidence >= LEAST_CONFIDENCE && !near(o, c));
         let confidence = (c.confidence * support).sqrt() * if against { 0.7 } else { 1.0 };
-        (support > 0.0).then(|| ((*c).clone(), confidence))
+        (confidence >= LEAST_CONFIDENCE).then(|| (c.clone(), confidence))
     })
 }
 

@@ -19,8 +19,8 @@ const MAX_HALO: u32 = 1 << 16;
 pub(super) struct Factory(Arc<Described>);
 
 impl Factory {
-    pub(super) fn new(stage: Described) -> Self {
-        Factory(Arc::new(stage))
+    pub(super) fn new(stage: Arc<Described>) -> Self {
+        Factory(stage)
     }
 }
 

@@ -10,14 +10,15 @@ type Outcome<T> = std::result::Result<T, String>;
 /// Larger than any struct of this or a later interface; beyond it a size is nonsense.
 pub(super) const MAX_STRUCT: u32 = 1 << 12;
 
-/// The entry of the plugin at `path`, with the interface version and the size already checked.
-pub(super) fn open(path: &Path) -> Outcome<abi::PluginEntry> {
+/// The entry of the plugin at `path`, with the interface version and the size already checked, and its address, which is
+/// the same however often the library is opened.
+pub(super) fn open(path: &Path) -> Outcome<(usize, abi::PluginEntry)> {
     look_at(path)?;
     // A bare file name would be searched in the system's folders; a plugin is loaded from where the user says.
     let path = std::path::absolute(path).map_err(|e| format!("cannot find the file: {e}"))?;
     let library = open_library(&path).map_err(|e| format!("the library cannot be loaded: {}", explain(&e)))?;
     // Stays loaded even if it is refused below: its start-up code has run, and may have started threads.
-    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    let library = std::mem::ManuallyDrop::new(library);
     // SAFETY: only the address is taken; what it points to is checked below.
     let entry: libloading::Symbol<*const abi::PluginEntry> = unsafe { library.get(abi::ENTRY_SYMBOL) }
         .map_err(|_| format!("the library is not a wagiri plugin: it does not export {}", abi::ENTRY_SYMBOL))?;
@@ -37,7 +38,7 @@ pub(super) fn open(path: &Path) -> Outcome<abi::PluginEntry> {
     }
     check_size("the plugin entry", struct_size, size_of::<abi::PluginEntry>())?;
     // SAFETY: the plugin says that it is at least this long.
-    Ok(unsafe { *entry })
+    Ok((entry.addr(), unsafe { *entry }))
 }
 
 /// Refuses a struct that is too short for interface 1.0 or absurdly long.

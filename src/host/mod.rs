@@ -15,7 +15,13 @@ mod worker;
 
 use crate::chain::StageFactory;
 use crate::error::{Error, Result};
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Stages of the plugins loaded so far, by the address of their entry: descriptions live as long as the process, so each
+/// library is described once.
+static LOADED: Mutex<BTreeMap<usize, Vec<Arc<describe::Described>>>> = Mutex::new(BTreeMap::new());
 
 /// Loads the plugin library at `path` and returns its stages. The library stays loaded until the process ends:
 /// unloading would run its termination code under threads that may still be in it, and gains nothing.
@@ -23,8 +29,16 @@ use std::path::Path;
 /// Every failure is an [`Error::plugin`] that begins with the path. Relative paths are relative to the current folder;
 /// no other folder is searched.
 pub fn load(path: &Path) -> Result<Vec<Box<dyn StageFactory>>> {
-    let entry = loader::open(path).map_err(|message| Error::plugin(path.display(), message))?;
-    let stages = describe::stages(entry).map_err(|message| Error::plugin(path.display(), message))?;
-    log::info!("{}: loaded {} plugin stages", path.display(), stages.len());
-    Ok(stages.into_iter().map(|stage| Box::new(bridge::Factory::new(stage)) as Box<dyn StageFactory>).collect())
+    let refused = |message| Error::plugin(path.display(), message);
+    let (address, entry) = loader::open(path).map_err(refused)?;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let stages = match loaded.entry(address) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let stages = describe::stages(entry).map_err(refused)?;
+            log::info!("{}: loaded a plugin with {} stages", path.display(), stages.len());
+            new.insert(stages.into_iter().map(Arc::new).collect())
+        }
+    };
+    Ok(stages.iter().map(|stage| Box::new(bridge::Factory::new(stage.clone())) as Box<dyn StageFactory>).collect())
 }

@@ -2,7 +2,7 @@
 
 use crate::abi;
 use crate::host::Host;
-use crate::{Domain, Failure, Input, Output, Param, Plan, Result, Setup, SlabShape, Stage, Text, Threading, Value};
+use crate::{Domain, Failure, Input, Output, Plan, Result, Setup, SlabShape, Stage, Text, Threading, Value};
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -44,7 +44,7 @@ const fn domain(domain: Domain) -> i32 {
     }
 }
 
-/// Words for [`Param::choice`]: `const WORDS: &[Text] = &c_text_array([c"fast", c"good"]);`.
+/// Words for [`Param::choice`](crate::Param::choice): `const WORDS: &[Text] = &c_text_array([c"fast", c"good"]);`.
 pub const fn c_text_array<const N: usize>(words: [&'static CStr; N]) -> [Text; N] {
     let mut texts = [Text(std::ptr::null()); N];
     let mut i = 0;
