@@ -20,6 +20,11 @@ abstract class Command implements PlugIn {
         return null;
     }
 
+    /** Fills in what the active image knows. */
+    Values resolve(Values values) {
+        return values;
+    }
+
     /** Does the work; must not open a dialog. */
     abstract void execute(Values values);
 
@@ -46,6 +51,7 @@ abstract class Command implements PlugIn {
                 SpecDialog.record(spec, values);
             }
             IJ.resetEscape();
+            values = resolve(values);
             IJ.log("wagiri " + Wagiri.version() + ": run(\"" + spec.command + "\", \"" + spec.describe(values) + "\");");
             execute(values);
         } catch (CommandError e) {

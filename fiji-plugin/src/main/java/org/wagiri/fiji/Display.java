@@ -1,9 +1,12 @@
 package org.wagiri.fiji;
 
+import ij.IJ;
 import ij.ImagePlus;
 import ij.ImageStack;
+import ij.process.ByteProcessor;
 import ij.process.FloatProcessor;
 import ij.process.ImageProcessor;
+import ij.process.ShortProcessor;
 import java.util.Arrays;
 
 /** How results look: calibration and display range. */
@@ -29,6 +32,24 @@ final class Display {
         if (range != null) {
             image.setDisplayRange(range[0], range[1]);
         }
+    }
+
+    /**
+     * What a virtual stack shows where a slice cannot be read. A macro is stopped instead, so that it does not go on with
+     * an empty image; an exception in the thread of the slider would end that thread for good.
+     */
+    static ImageProcessor unreadable(int width, int height, int bitDepth, RuntimeException reason) {
+        if (IJ.isMacro()) {
+            throw reason;
+        }
+        IJ.log("wagiri: " + reason.getMessage());
+        IJ.showStatus("!" + reason.getMessage());
+        if (bitDepth == 32) {
+            float[] pixels = new float[width * height];
+            Arrays.fill(pixels, Float.NaN);
+            return new FloatProcessor(width, height, pixels);
+        }
+        return bitDepth == 16 ? new ShortProcessor(width, height) : new ByteProcessor(width, height);
     }
 
     /** The two percentiles, or null if the image has no two different finite values. */

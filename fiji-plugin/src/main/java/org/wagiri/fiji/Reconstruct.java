@@ -47,8 +47,12 @@ public final class Reconstruct extends Command {
     }
 
     @Override
-    void execute(Values chosen) {
-        Values values = ScanFields.orFromImage(chosen, WindowManager.getCurrentImage());
+    Values resolve(Values values) {
+        return ScanFields.orFromImage(values, WindowManager.getCurrentImage());
+    }
+
+    @Override
+    void execute(Values values) {
         ImageJProgress progress = new ImageJProgress("Reconstructing");
         IJ.showStatus("!Reconstructing");
         ReconstructRunner.Result result = ReconstructRunner.run(values, progress);

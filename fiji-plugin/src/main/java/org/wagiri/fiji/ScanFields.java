@@ -35,13 +35,14 @@ final class ScanFields {
             throw new CommandError(
                     "path: give a scan, or activate a stack that was opened with Wagiri Open Scan");
         }
+        Values filled = values.copy();
         for (String key : KEYS) {
             String value = active.getProp("wagiri." + key);
             if (value != null) {
-                values.set(key, value);
+                filled.set(key, value);
             }
         }
-        return values;
+        return filled;
     }
 
     static void remember(Values values, ImagePlus image) {

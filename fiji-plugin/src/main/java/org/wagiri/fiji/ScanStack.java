@@ -5,6 +5,7 @@ import ij.process.FloatProcessor;
 import ij.process.ImageProcessor;
 import org.wagiri.Scan;
 import org.wagiri.ScanInfo;
+import org.wagiri.WagiriException;
 
 /** The projections or the sinograms of a scan; a frame is read when it is shown. Never writes to the scan. */
 final class ScanStack extends VirtualStack {
@@ -64,14 +65,19 @@ final class ScanStack extends VirtualStack {
 
     @Override
     public ImageProcessor getProcessor(int n) {
-        ImageProcessor processor = new FloatProcessor(getWidth(), getHeight(), read(index(n)));
+        ImageProcessor processor;
+        try {
+            processor = new FloatProcessor(getWidth(), getHeight(), read(index(n)));
+        } catch (WagiriException e) {
+            processor = Display.unreadable(getWidth(), getHeight(), 32, e);
+        }
         processor.setSliceNumber(n);
         return processor;
     }
 
     @Override
     public Object getPixels(int n) {
-        return read(index(n));
+        return getProcessor(n).getPixels();
     }
 
     @Override

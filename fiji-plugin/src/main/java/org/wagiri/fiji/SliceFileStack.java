@@ -26,7 +26,12 @@ final class SliceFileStack extends VirtualStack {
 
     @Override
     public ImageProcessor getProcessor(int n) {
-        ImageProcessor processor = read(files.get(n - 1)).getProcessor();
+        ImageProcessor processor;
+        try {
+            processor = read(files.get(n - 1)).getProcessor();
+        } catch (CommandError e) {
+            processor = Display.unreadable(getWidth(), getHeight(), getBitDepth(), e);
+        }
         processor.setSliceNumber(n);
         return processor;
     }

@@ -12,6 +12,12 @@ final class Values {
         return this;
     }
 
+    Values copy() {
+        Values copy = new Values();
+        copy.byKey.putAll(byKey);
+        return copy;
+    }
+
     String text(String key) {
         String value = byKey.get(key);
         if (value == null) {
