@@ -208,7 +208,7 @@ native!(Java_org_wagiri_Native_scanFindAxis, |env,
     let options = AxisOptions { method, ..AxisOptions::default() };
     let found = with_progress(env, &listener, |progress| find_axis(&ctx, &open.scan, &options, progress))?;
     let center = env.new_string(found.center.to_string())?;
-    let method = env.new_string(found.method.to_string())?;
+    let method = env.new_string(found.method)?;
     let class = env.find_class(jni_str!("org/wagiri/AxisResult"))?;
     let args = [
         JValue::Object(&center),
