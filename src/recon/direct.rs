@@ -129,11 +129,7 @@ impl Pass<'_> {
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        const {
-            assert!(
-                Q + MAX_SHIFT + 3 <= GUARD && TILE_COLS % Q == 0 && L <= MAX_LANES && PANEL_VIEWS % REGISTER_VIEWS == 0
-            )
-        }
+        const { assert!(Q + MAX_SHIFT + 3 <= GUARD && TILE_COLS.is_multiple_of(Q) && L <= MAX_LANES) }
         let (views, line_len) = (self.fbp.views.len(), self.fbp.line_len());
         let mut memory = vec![0.0; self.fbp.panel_views() * line_len * L + ALIGN];
         let aligned = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
@@ -313,7 +309,8 @@ fn sum_views<const L: usize, const Q: usize, const TILTED: bool>(
                 let q = &line[col..col + 3];
                 for l in 0..L {
                     let fraction = low.wrapping_add(fractions[l]);
-                    let (a, b) = if fraction < low { (q[1][l], q[2][l]) } else { (q[0][l], q[1][l]) };
+                    let carry = fraction < low;
+                    let (a, b) = (either(carry, q[1][l], q[0][l]), either(carry, q[2][l], q[1][l]));
                     sum[l] += a + (b - a) * weight(fraction);
                 }
             } else {
@@ -327,6 +324,13 @@ fn sum_views<const L: usize, const Q: usize, const TILTED: bool>(
         }
     }
     sums
+}
+
+/// `if yes { a } else { b }` in a form that compilers turn into vector code.
+#[inline]
+fn either(yes: bool, a: f32, b: f32) -> f32 {
+    let mask = u32::from(yes).wrapping_neg();
+    f32::from_bits(a.to_bits() & mask | b.to_bits() & !mask)
 }
 
 /// The upper 24 bits of a fraction of 32: all that f32 holds.
