@@ -60,7 +60,7 @@ fn measured_memory_is_what_was_announced() {
         }
         let mut sino = ndarray::Array2::from_shape_fn((views, cols), |(m, n)| ((m * 31 + n * 17) % 101) as f32);
         let used = peak(|| pool.install(|| rings::sort(sino.view_mut(), 5).unwrap()));
-        let announced = rings::sort_scratch_bytes(views, cols, threads) as usize;
+        let announced = rings::sort_scratch_bytes(views, cols, 5, threads) as usize;
         assert!(used <= announced + slack && announced <= used * 13 / 10 + slack, "{used} used, {announced} announced");
     }
 }
