@@ -6,7 +6,7 @@ use std::ops::Range;
 use wagiri::chain::{AxisFound, AxisMethod, AxisOptions, find_axis};
 use wagiri::geometry::{Center, uniform_angles};
 use wagiri::preprocess::center::{line, moment, registration, rmsd, usual_range};
-use wagiri::scan::{Frame, FrameSource, ScanInfo, ScanShape};
+use wagiri::scan::{Frame, FrameSource, ScanInfo, ScanOptions, ScanShape};
 use wagiri::{Context, ContextOptions, ErrorKind, Progress, Result, Scan};
 
 /// Deterministic numbers in 0..1.
@@ -147,7 +147,7 @@ fn opposite_views_give_the_axis_below_a_tenth_of_a_pixel() {
         assert!(registered.confidence > 0.6, "{}", registered.confidence);
         // Steps of half a pixel.
         let (a, b) = (a.row(0).to_vec(), b.row(0).to_vec());
-        let coarse = rmsd(&a, &b).unwrap();
+        let coarse = rmsd(&a, &b).unwrap().px;
         assert!((coarse - center).abs() <= 0.26 && (2.0 * coarse).fract() == 0.0, "rmsd: {coarse}");
     }
 }
@@ -176,9 +176,11 @@ fn rmsd_divides_by_one_more_than_it_sums() {
                 best = (value, dx);
             }
         }
-        assert_eq!(rmsd(&a, &b), Some((last + best.1) as f64 / 2.0));
+        assert_eq!(rmsd(&a, &b).unwrap().px, (last + best.1) as f64 / 2.0);
     }
     assert_eq!(rmsd(&[1.0], &[1.0]), None);
+    let empty = rmsd(&[0.0; 9], &[0.0; 9]).unwrap();
+    assert_eq!((empty.px, empty.confidence), (4.0, 0.0));
 }
 
 #[test]
@@ -221,7 +223,6 @@ fn a_missing_step_does_not_shift_the_axis() {
     let case = Case::new(uniform_angles(180, 0.0, PI), |_| 58.3);
     for method in [AxisMethod::Line, AxisMethod::Registration, AxisMethod::Moment] {
         let px = fixed(&case.find(method).unwrap());
-        println!("{method:?}: {px}");
         assert!((px - 58.3).abs() < 0.15, "{method:?}: {px}");
     }
     let e = case.find(AxisMethod::Rmsd).unwrap_err();
@@ -313,4 +314,52 @@ fn options_are_checked_and_threads_do_not_matter() {
     assert_eq!(find(1, None, Some(50.0..f64::NAN)).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!("moment".parse::<AxisMethod>().unwrap(), AxisMethod::Moment);
     assert!("moments".parse::<AxisMethod>().unwrap_err().to_string().contains("expected auto, rmsd"));
+}
+
+fn open(path: &str, options: ScanOptions) -> Scan {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    wagiri::io::open(&data.join(path), &options).unwrap()
+}
+
+fn auto(scan: &Scan) -> AxisFound {
+    find_axis(&context(2), scan, &AxisOptions::default(), &mut Progress::silent()).unwrap()
+}
+
+#[test]
+fn golden_scans_give_their_true_axis() {
+    for (name, truth) in [("tif180", 49.3), ("s180", 60.7)] {
+        let scan = open(&format!("ct-rec-100/{name}"), ScanOptions::default());
+        assert!(scan.info().half_turn_frame);
+        let found = auto(&scan);
+        assert!((fixed(&found) - truth).abs() < 0.1, "{name}: {found:?}");
+        assert!(found.confidence > 0.9, "{name}: {found:?}");
+    }
+    // Cut off on both sides and without a frame at half a turn.
+    let found = auto(&open("ct-rec-100/pad", ScanOptions::default()));
+    assert!((fixed(&found) - 63.5).abs() < 0.1, "{found:?}");
+}
+
+#[test]
+fn rmsd_finds_what_ct_rec_found() {
+    let scan = open("ct-rec-100/tif180", ScanOptions::default());
+    let options = AxisOptions { method: AxisMethod::Rmsd, rows: Some(1..2), ..AxisOptions::default() };
+    let found = find_axis(&context(1), &scan, &options, &mut Progress::silent()).unwrap();
+    assert_eq!(found.center, Center::Fixed(49.5));
+}
+
+#[test]
+fn real_scans_give_their_known_axis() {
+    // Half-open turn of two rows; its data sheet says 295.5 to 296.
+    let found = auto(&open("tooth/tooth.h5", ScanOptions::default()));
+    let px = found.center.at(0);
+    assert!((295.25..296.25).contains(&px) && found.confidence > 0.8, "{found:?}");
+    // Closed half turn, a dead pixel in every frame, sample cut off at one side; about 86.
+    let options = ScanOptions {
+        dark: Some("dark_00001.tiff".into()),
+        flat: Some("flat_00001.tiff".into()),
+        angles: Some("angles.txt:10..101".into()),
+        ..ScanOptions::default()
+    };
+    let found = auto(&open("savu", options));
+    assert!((found.center.at(67) - 86.0).abs() < 1.0 && found.confidence > 0.8, "{found:?}");
 }

@@ -36,7 +36,7 @@ fn info_tells_what_was_understood() {
         assert!(tooth.contains(line), "{line} in\n{tooth}");
     }
     let hipic = ok(&["info", text(&data("ct-rec-100/s180"))]);
-    for line in ["hipic", "128 columns x 3 rows", "views        200", "I0 frames    2", "one more view at 180 deg"] {
+    for line in ["hipic", "128 columns x 3 rows", "views        200", "I0 frames    3", "one more view at 180 deg"] {
         assert!(hipic.contains(line), "{line} in\n{hipic}");
     }
 }
@@ -97,17 +97,37 @@ fn preview_writes_png_tiff_and_a_sheet() {
     assert_eq!((info.width, info.height), (640, 640));
 }
 
+/// A copy of a HiPic scan whose log claims twice the angles.
+fn full_turn_scan(folder: &Path) -> PathBuf {
+    let scan = folder.join("full turn");
+    std::fs::create_dir(&scan).expect("a folder");
+    for entry in std::fs::read_dir(data("ct-rec-100/s180")).expect("the scan") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, scan.join(path.file_name().expect("a name"))).expect("a copy");
+    }
+    let log = std::fs::read_to_string(scan.join("output.log")).expect("the log");
+    let doubled = log.lines().map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [frame, time, angle, flag] => {
+            format!("{frame} {time} {} {flag}\n", 2.0 * angle.parse::<f64>().expect("an angle"))
+        }
+        _ => "\n".to_owned(),
+    });
+    std::fs::write(scan.join("output.log"), doubled.collect::<String>()).expect("the log");
+    scan
+}
+
 #[test]
 fn a_full_turn_is_refused_with_the_option_that_helps() {
-    let out = tempfile::tempdir().expect("a folder");
-    let (code, sentence) = fails(&["run", text(&data("ct-rec-100/off360")), text(&out.path().join("rec"))]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scan, rec) = (full_turn_scan(folder.path()), folder.path().join("rec"));
+    let (code, sentence) = fails(&["run", text(&scan), text(&rec)]);
     assert_eq!(code, 4, "{sentence}");
     assert!(sentence.contains("covers 360.0 degrees") && sentence.contains("--turn full"), "{sentence}");
-    let scan = data("ct-rec-100/off360");
-    let (code, sentence) = fails(&["hp_tg_t_c", text(&scan), "10", "60", "0", text(&out.path().join("rec"))]);
+    let (code, sentence) = fails(&["hp_tg_t_c", text(&scan), "10", "60.7", "0", text(&rec)]);
     assert_eq!(code, 4, "{sentence}");
-    assert!(sentence.contains("360"), "{sentence}");
-    assert!(!out.path().join("rec").exists());
+    assert!(sentence.contains("cover 360.0 degrees") && sentence.contains("--turn full"), "{sentence}");
+    assert!(!rec.exists());
+    ok(&["run", text(&scan), text(&rec), "--turn", "full", "--center", "60.7"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wagiri::chain::survey::{check_half_turn, read_counts, read_references, survey};
 use wagiri::geometry::uniform_angles;
 use wagiri::preprocess::*;
-use wagiri::scan::MemorySource;
+use wagiri::scan::{MemorySource, ScanOptions};
 use wagiri::{Context, ContextOptions, ErrorKind, Halo, Progress, References, Result, Scan};
 
 /// Deterministic numbers in 0..1.
@@ -413,4 +413,30 @@ fn a_full_turn_is_refused_where_half_a_turn_is_meant() {
     }
     assert!(check_half_turn(&deg(100, 120.0), false).unwrap().unwrap().contains("only 120.0 of 180 degrees"));
     assert!(check_half_turn(&[0.5], false).unwrap().is_some());
+}
+
+#[test]
+fn a_real_scan_with_a_dead_pixel_becomes_finite_absorbance() {
+    let ctx = context(2);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/savu");
+    let options = ScanOptions {
+        dark: Some("dark_00001.tiff".into()),
+        flat: Some("flat_00001.tiff".into()),
+        angles: Some("angles.txt:10..101".into()),
+        ..ScanOptions::default()
+    };
+    let scan = wagiri::io::open(&folder, &options).unwrap();
+    assert!(check_half_turn(&scan.info().angles_rad, false).unwrap().is_none());
+    let o = NormaliseOptions::default();
+    let found = survey(&ctx, &scan, &o, &mut Progress::silent()).unwrap();
+    // The sample is cut off at one side.
+    assert!(found.truncated(0.3) && found.black_views.iter().all(|b| !b), "{}", found.edge_over_mean);
+    let mut slab = read_counts(&ctx, &scan, 0..20, Halo::default(), &found.black_views, &mut |_| Ok(())).unwrap();
+    let references = slab.references.take().unwrap();
+    let reports = normalise_rows(ctx.pool(), slab.data.view_mut(), &references, &o, 0, &mut |_| Ok(())).unwrap();
+    assert!(slab.data.iter().all(|p| p.is_finite() && p.abs() < 10.0));
+    // Pixel (0, 0) is dead and takes the value beside it, in every view.
+    assert_eq!(reports[0].repaired_cols, 1);
+    assert!((0..91).all(|m| slab.data[[0, m, 0]] == slab.data[[0, m, 1]]));
+    assert!(reports[1..].iter().all(|r| r.repaired_cols == 0));
 }

@@ -124,7 +124,8 @@ typedef struct wagiri_slab {
   int32_t domain;
   uint64_t rows; /* of `data`, halo included */
   uint64_t dims[2];
-  uint64_t first_row; /* detector row of the first output row, which is row halo_below of `data` */
+  int64_t first_row; /* detector row of the first output row, which is row halo_below of `data`; outside the detector
+                        where a later stage needs rows around its own */
   uint32_t halo_below, halo_above; /* as planned; at the ends of the detector the last row is repeated */
   const float *data;               /* finite, rows * dims[0] * dims[1] */
 } wagiri_slab;
@@ -147,12 +148,12 @@ typedef struct wagiri_host {
   void (*log)(const struct wagiri_host *host, int32_t level, const char *message);
   /* [any] 1 once the run is to stop; then return CANCELLED soon. */
   int32_t (*cancelled)(const struct wagiri_host *host);
-  /* [worker] Zeroed memory, aligned to 64 bytes, until `process` returns. NULL beyond the planned scratch_bytes, if
+  /* [any] Zeroed memory, aligned to 64 bytes, until `process` returns. NULL beyond the planned scratch_bytes, if
      there is no memory, and in `create`. */
   void *(*scratch)(const struct wagiri_host *host, uint64_t bytes);
-  /* [worker] Calls f(arg, 0) ... f(arg, n - 1) and waits: on all compute threads at once in a SERIAL stage, one after
+  /* [any] Calls f(arg, 0) ... f(arg, n - 1) and waits: on all compute threads at once in a SERIAL stage, one after
      the other in a PARALLEL stage (other rows keep the threads busy) and in `create`. Skips the rest and returns
-     CANCELLED once the run is to stop, else OK. f may call log and cancelled. */
+     CANCELLED once the run is to stop, else OK. f may call every function of the host. */
   int32_t (*parallel_for)(const struct wagiri_host *host, uint32_t n, void (*f)(void *arg, uint32_t index), void *arg);
 } wagiri_host;
 

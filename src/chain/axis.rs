@@ -2,31 +2,26 @@
 //!
 //! The array functions are in `preprocess::center`. Must not know: stages, reconstruction.
 
+mod pairs;
+
 use super::survey::{Survey, survey};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
+use crate::preprocess::NormaliseOptions;
 use crate::preprocess::center::{Estimate, least_squares, line, moment, registration, rmsd, usual_range};
-use crate::preprocess::normalise::{Air, RowReferences, check_counts};
-use crate::preprocess::{NormaliseOptions, flat_weights};
 use crate::progress::Progress;
 use crate::scan::{Frame, Scan};
-use ndarray::{Array2, Axis, s};
+use pairs::{Frames, Pair, choose_pairs};
 use rayon::prelude::*;
-use std::f64::consts::PI;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
 /// Rows that are compared at most, evenly spaced.
 const MOST_ROWS: usize = 256;
-/// Pairs of views that are compared at most.
-const MOST_PAIRS: usize = 8;
 /// An answer below this is a guess.
-const LEAST_CONFIDENCE: f64 = 0.5;
-/// Pixels of a frame that are read at once.
-const PIXELS_AT_ONCE: usize = 1 << 24;
-
+const LEAST_CONFIDENCE: f64 = 0.6;
 /// How to search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AxisMethod {
@@ -87,7 +82,7 @@ pub struct AxisOptions {
 pub struct Candidate {
     /// `line`, ...
     pub method: &'static str,
-    /// Axis in the middle of the rows looked at.
+    /// Axis in the middle of the rows looked at, px.
     pub center_px: f64,
     /// 0 (worthless) to 1.
     pub confidence: f64,
@@ -123,21 +118,14 @@ pub struct AxisFound {
     pub tilt: Option<Tilt>,
 }
 
-/// Two views that are to be compared, and by how much their angles miss half a turn, radians.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Pair {
-    first: usize,
-    second: Frame,
-    mismatch: f64,
-}
-
 /// Finds the rotation axis of a scan; see [`AxisMethod`].
 ///
 /// Views exactly half a turn apart are compared where there are any (the extra frame of a HiPic scan, the last view of a
 /// closed half turn, a full turn). Else the shift is measured for several pairs that miss half a turn by a few steps and
 /// extrapolated to none: a single such pair would be biased by the turn that is missing.
 ///
-/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector) with a confidence of 0.5 each.
+/// `auto` demands two methods that agree within 1 px (0.2 % of the width of a large detector); the confidence is the
+/// geometric mean of theirs, lowered if a third one contradicts, and must be 0.6.
 /// Fails with `UNSUPPORTED` if it would have to guess, naming the candidates, and with `INVALID` for rows or a search range
 /// outside the detector.
 pub fn find_axis(ctx: &Context, scan: &Scan, options: &AxisOptions, progress: &mut Progress) -> Result<AxisFound> {
@@ -178,15 +166,20 @@ pub fn find_axis_with(
         Error::unsupported("axis", message)
     };
     if options.method == AxisMethod::Rmsd {
-        // ct_rec compares one row of one exact pair.
+        // ct_rec compares one row of one exact pair, each view with the direct-beam image taken right before it.
         let pair = pairs().into_iter().find(|p| p.mismatch == 0.0).ok_or_else(no_pair)?;
-        let row = range.start + range.len() / 2;
-        let (a, b) = read_pair(scan, &pair, &[row], &options.normalise)?;
-        let (a, b) = (a.row(0).to_vec(), b.row(0).to_vec());
-        let px = rmsd(&a, &b).ok_or_else(no_pair)?;
-        let candidate = Candidate { method: "rmsd", center_px: px, confidence: 1.0 };
-        let center = Center::Fixed(px);
-        return Ok(AxisFound { center, confidence: 1.0, method: "rmsd", candidates: vec![candidate], tilt: None });
+        let frames = Frames::new(scan, vec![range.start + range.len() / 2], &options.normalise)?;
+        let first = if pair.second == Frame::HalfTurn {
+            (Frame::Flat(0), Frame::Flat(0), 0.0)
+        } else {
+            frames.beam(pair.first)
+        };
+        let a = frames.absorbance(Frame::View(pair.first), first)?;
+        let b = frames.absorbance(pair.second, frames.beam_of(pair.second))?;
+        let found = rmsd(&a.row(0).to_vec(), &b.row(0).to_vec()).ok_or_else(no_pair)?;
+        let candidate = Candidate { method: "rmsd", center_px: found.px, confidence: found.confidence };
+        let (center, confidence) = (Center::Fixed(found.px), found.confidence);
+        return Ok(AxisFound { center, confidence, method: "rmsd", candidates: vec![candidate], tilt: None });
     }
     let mut candidates = Vec::new();
     let mut tilted = None;
@@ -195,11 +188,12 @@ pub fn find_axis_with(
         if pairs.is_empty() && options.method != AxisMethod::Auto {
             return Err(no_pair());
         }
-        let rows = evenly(&range, MOST_ROWS);
+        let frames = Frames::new(scan, evenly(&range, MOST_ROWS), &options.normalise)?;
         progress.poll()?;
         let want = |method| options.method == AxisMethod::Auto || options.method == method;
         let compare = |pair: &Pair| -> Result<_> {
-            let (a, b) = read_pair(scan, pair, &rows, &options.normalise)?;
+            let a = frames.absorbance(Frame::View(pair.first), frames.beam(pair.first))?;
+            let b = frames.absorbance(pair.second, frames.beam_of(pair.second))?;
             let by_line = want(AxisMethod::Line).then(|| line(a.view(), b.view(), &search)).flatten();
             let by_registration =
                 want(AxisMethod::Registration).then(|| registration(a.view(), b.view(), &search)).flatten();
@@ -219,7 +213,12 @@ pub fn find_axis_with(
         let points = pairs.iter().zip(&found).filter_map(|(p, f)| Some((p, &f.0.as_ref()?.1)));
         let points = points.flat_map(|(pair, rows)| rows.iter().map(|r| (pair.mismatch, *r)));
         let points: Vec<Point> = points
-            .map(|(mismatch, r)| Point { row: rows[r.row] as f64 - middle, mismatch, px: r.px, weight: r.weight })
+            .map(|(mismatch, r)| Point {
+                row: frames.rows[r.row] as f64 - middle,
+                mismatch,
+                px: r.px,
+                weight: r.weight,
+            })
             .collect();
         tilted = fit_tilt(points);
     }
@@ -231,14 +230,16 @@ pub fn find_axis_with(
         _ => candidates.first().filter(|c| c.confidence > 0.0).map(|c| (c.clone(), c.confidence)),
     }
     .ok_or_else(|| refusal(&candidates))?;
-    let mut center = Center::Fixed(best.center_px);
+    // Three decimals are finer than any method here, and can be typed again with the same result.
+    let rounded = |px: f64| (px * 1000.0).round() / 1000.0;
+    let mut center = Center::Fixed(rounded(best.center_px));
     if let Some((tilt, px)) = tilted
         && best.method == "line"
         && is_significant(&tilt, range.len())
     {
         let at = |row: usize| px + (row as f64 - middle) * tilt.px_per_row;
         let (row0, row1) = (range.start, range.end - 1);
-        center = Center::Line { row0: row0 as f64, px0: at(row0), row1: row1 as f64, px1: at(row1) };
+        center = Center::Line { row0: row0 as f64, px0: rounded(at(row0)), row1: row1 as f64, px1: rounded(at(row1)) };
     }
     Ok(AxisFound { center, confidence, method: best.method, candidates, tilt: tilted.map(|t| t.0) })
 }
@@ -251,23 +252,24 @@ fn refusal(candidates: &[Candidate]) -> Error {
     Error::unsupported("axis", message)
 }
 
-/// The most accurate of the methods that agree with another one.
+/// The most accurate of the methods that agree with another one well enough: agreement within a pixel is itself evidence, so
+/// what counts is the geometric mean of both confidences. A third, confident method that contradicts lowers it.
 fn agree(candidates: &[Candidate], cols: usize) -> Option<(Candidate, f64)> {
     let within = (0.002 * cols as f64).max(1.0);
-    let trusted: Vec<&Candidate> = candidates.iter().filter(|c| c.confidence >= LEAST_CONFIDENCE).collect();
-    // In order of accuracy, as measured on phantoms and real scans; candidates come in this order.
-    trusted.iter().find_map(|c| {
-        let others = trusted.iter().filter(|o| o.method != c.method && (o.center_px - c.center_px).abs() <= within);
+    let near = |a: &Candidate, b: &Candidate| (a.center_px - b.center_px).abs() <= within;
+    // Candidates come in order of accuracy, as measured on phantoms and real scans.
+    candidates.iter().find_map(|c| {
+        let others = candidates.iter().filter(|o| o.method != c.method && near(o, c));
         let support = others.map(|o| o.confidence).fold(0.0, f64::max);
-        let against = trusted.iter().any(|o| (o.center_px - c.center_px).abs() > within);
+        let against = candidates.iter().any(|o| o.confidence >= LEAST_CONFIDENCE && !near(o, c));
         let confidence = (c.confidence * support).sqrt() * if against { 0.7 } else { 1.0 };
-        (support > 0.0).then(|| ((*c).clone(), confidence))
+        (confidence >= LEAST_CONFIDENCE).then(|| (c.clone(), confidence))
     })
 }
 
-/// The slope must be no chance (4 standard errors), and it must matter: a tenth of a pixel from end to end.
+/// The slope must be no chance (4 standard errors), and it must matter: a quarter of a pixel from end to end.
 fn is_significant(tilt: &Tilt, rows: usize) -> bool {
-    tilt.px_per_row.abs() > 4.0 * tilt.error && tilt.px_per_row.abs() * rows as f64 > 0.1
+    tilt.px_per_row.abs() > 4.0 * tilt.error && tilt.px_per_row.abs() * rows as f64 > 0.25
 }
 
 /// At most `most` of the rows, evenly spaced, first and last included.
@@ -279,62 +281,24 @@ fn evenly(range: &Range<usize>, most: usize) -> Vec<usize> {
     (0..most).map(|k| range.start + k * (n - 1) / (most - 1)).collect()
 }
 
-/// Pairs half a turn apart: exact ones if there are any, else near ones with at least two different mismatches.
-fn choose_pairs(angles_rad: &[f64], half_turn_frame: bool, black: &[bool]) -> Vec<Pair> {
-    let n = angles_rad.len();
-    if half_turn_frame && !black[0] {
-        return vec![Pair { first: 0, second: Frame::HalfTurn, mismatch: 0.0 }];
-    }
-    if n < 2 {
-        return Vec::new();
-    }
-    // First views of pairs: all over a full turn, and both ends of a half turn.
-    let mut firsts: Vec<usize> = (0..MOST_PAIRS).map(|k| k * n / MOST_PAIRS).chain([1, 2]).filter(|&i| i < n).collect();
-    firsts.sort_unstable();
-    firsts.dedup();
-    let mut steps: Vec<f64> = angles_rad.windows(2).map(|w| (w[1] - w[0]).abs()).collect();
-    steps.sort_by(f64::total_cmp);
-    let step = steps[steps.len() / 2];
-    let mut pairs = Vec::new();
-    for &first in firsts.iter().filter(|&&i| !black[i]) {
-        for second in (first + 1..n).filter(|&j| !black[j]) {
-            let turn = angles_rad[second] - angles_rad[first] - PI;
-            let mismatch = turn - 2.0 * PI * (turn / (2.0 * PI)).round();
-            if mismatch.abs() <= 0.02 * step {
-                pairs.push(Pair { first, second: Frame::View(second), mismatch: 0.0 });
-            } else if mismatch.abs() <= (3.5 * step).min(0.15) {
-                pairs.push(Pair { first, second: Frame::View(second), mismatch });
-            }
-        }
-    }
-    if pairs.iter().any(|p| p.mismatch == 0.0) {
-        pairs.retain(|p| p.mismatch == 0.0);
-        return (0..pairs.len().min(MOST_PAIRS))
-            .map(|k| pairs[k * pairs.len() / pairs.len().min(MOST_PAIRS)])
-            .collect();
-    }
-    pairs.sort_by(|a, b| a.mismatch.abs().total_cmp(&b.mismatch.abs()));
-    pairs.truncate(MOST_PAIRS);
-    let differ = pairs.iter().any(|p| (p.mismatch - pairs[0].mismatch).abs() > 0.5 * step);
-    if differ { pairs } else { Vec::new() }
-}
-
-/// The axis where the mismatch is none, and the mean confidence.
+/// The axis where the mismatch is none. The mean confidence of the pairs, halved at a standard error of half a pixel.
 fn to_half_turn(pairs: &[Pair], estimates: &[Option<Estimate>]) -> Option<Estimate> {
     let found: Vec<(f64, Estimate)> =
         pairs.iter().zip(estimates).filter_map(|(p, e)| Some((p.mismatch, (*e)?))).collect();
     let confidence = found.iter().map(|f| f.1.confidence).sum::<f64>() / pairs.len().max(1) as f64;
     let values: Vec<f64> = found.iter().map(|f| f.1.px).collect();
     let weights: Vec<f64> = found.iter().map(|f| f.1.confidence + 1e-6).collect();
-    let px = if found.iter().all(|f| f.0 == 0.0) {
-        least_squares(&vec![[1.0]; found.len()], &values, &weights)?.value[0]
+    let (px, error) = if found.iter().all(|f| f.0 == 0.0) {
+        let fit = least_squares(&vec![[1.0]; found.len()], &values, &weights)?;
+        (fit.value[0], fit.error[0])
     } else {
         // Scaled to about 1, so that the equations are well conditioned.
         let largest = found.iter().map(|f| f.0.abs()).fold(0.0, f64::max);
         let rows: Vec<[f64; 2]> = found.iter().map(|f| [1.0, f.0 / largest]).collect();
-        least_squares(&rows, &values, &weights)?.value[0]
+        let fit = least_squares(&rows, &values, &weights)?;
+        (fit.value[0], fit.error[0])
     };
-    Some(Estimate { px, confidence })
+    Some(Estimate { px, confidence: confidence / (1.0 + (2.0 * error).powi(2)) })
 }
 
 /// Axis of one row of one pair; `row` counts from the middle.
@@ -428,63 +392,4 @@ fn by_moment(scan: &Scan, survey: &Survey, range: &Range<usize>, search: &Range<
     // Half confidence at a standard error of a quarter pixel.
     let confidence = if inside { 1.0 / (1.0 + (4.0 * error).powi(2)) } else { 0.0 };
     Some(Candidate { method: "moment", center_px: px, confidence })
-}
-
-/// Absorbance of both views of a pair, `[row, col]`.
-fn read_pair(
-    scan: &Scan,
-    pair: &Pair,
-    rows: &[usize],
-    options: &NormaliseOptions,
-) -> Result<(Array2<f32>, Array2<f32>)> {
-    let first = read_absorbance(scan, Frame::View(pair.first), rows, options)?;
-    Ok((first, read_absorbance(scan, pair.second, rows, options)?))
-}
-
-fn read_absorbance(scan: &Scan, frame: Frame, rows: &[usize], options: &NormaliseOptions) -> Result<Array2<f32>> {
-    let info = scan.info();
-    // Only the direct-beam images that this frame needs.
-    let (flats, weight, view) = match frame {
-        Frame::View(m) => {
-            let (i, r2) = flat_weights(&info.view_time[m..=m], &info.flat_time)[0];
-            let next = (i + 1).min(info.flat_time.len() - 1);
-            ([Frame::Flat(i), Frame::Flat(next)], (0, r2), m)
-        }
-        _ => ([Frame::HalfTurnFlat; 2], (0, 0.0), scan.shape().views),
-    };
-    let dark = read_some_rows(scan, Frame::Dark, rows)?;
-    let (flat0, flat1) = (read_some_rows(scan, flats[0], rows)?, read_some_rows(scan, flats[1], rows)?);
-    let both = ndarray::stack(Axis(0), &[flat0.view(), flat1.view()])
-        .map_err(|e| Error::internal("axis", "direct-beam images of different sizes").caused_by(e))?;
-    let mut data = read_some_rows(scan, frame, rows)?;
-    let mut absorbance = vec![0f64; data.ncols()];
-    for (k, &row) in rows.iter().enumerate() {
-        let references = RowReferences::new(dark.row(k), both.index_axis(Axis(1), k), options, row)?;
-        let counts = data.row(k).to_vec();
-        check_counts(&counts, row, view)?;
-        absorbance.fill(0.0);
-        if references.good() > 0 {
-            references.absorbance(&counts, weight, Air::Off, &mut absorbance);
-        }
-        data.row_mut(k).iter_mut().zip(&absorbance).for_each(|(d, p)| *d = *p as f32);
-    }
-    Ok(data)
-}
-
-/// The wanted rows (ascending) of one frame, in as few reads as memory allows: a compressed frame is decoded in whole.
-fn read_some_rows(scan: &Scan, frame: Frame, rows: &[usize]) -> Result<Array2<f32>> {
-    let cols = scan.shape().cols;
-    let mut out = Array2::zeros((rows.len(), cols));
-    let mut k = 0;
-    while k < rows.len() {
-        let fits = rows[k..].iter().take_while(|&&r| (r + 1 - rows[k]) * cols <= PIXELS_AT_ONCE).count().max(1);
-        let span = rows[k]..rows[k + fits - 1] + 1;
-        let mut read = Array2::zeros((span.len(), cols));
-        scan.source().read_rows(frame, span, read.view_mut())?;
-        for i in k..k + fits {
-            out.row_mut(i).assign(&read.slice(s![rows[i] - rows[k], ..]));
-        }
-        k += fits;
-    }
-    Ok(out)
 }

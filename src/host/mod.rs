@@ -1,10 +1,44 @@
 //! Loads plugins and makes their stages look like built-in ones. The only place with `libloading`.
+//!
+//! The interface is `plugins/sdk/wagiri_plugin.h`. Everything that comes from a plugin is checked before it is used;
+//! what cannot be checked (a pointer to nowhere, writing beyond a buffer) is the plugin's responsibility, as with any
+//! native library.
+//!
+//! Must not know: files of scans, chains, other stages.
+
+mod bridge;
+mod callbacks;
+mod describe;
+mod image;
+mod loader;
+mod worker;
 
 use crate::chain::StageFactory;
 use crate::error::{Error, Result};
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Loads the plugin library at `path` and returns its stages. The library stays loaded until the process ends.
+/// Stages of the plugins loaded so far, by the address of their entry: descriptions live as long as the process, so each
+/// library is described once.
+static LOADED: Mutex<BTreeMap<usize, Vec<Arc<describe::Described>>>> = Mutex::new(BTreeMap::new());
+
+/// Loads the plugin library at `path` and returns its stages. The library stays loaded until the process ends:
+/// unloading would run its termination code under threads that may still be in it, and gains nothing.
+///
+/// Every failure is an [`Error::plugin`] that begins with the path. Relative paths are relative to the current folder;
+/// no other folder is searched.
 pub fn load(path: &Path) -> Result<Vec<Box<dyn StageFactory>>> {
-    Err(Error::plugin(path.display(), "stub"))
+    let refused = |message| Error::plugin(path.display(), message);
+    let (address, entry) = loader::open(path).map_err(refused)?;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let stages = match loaded.entry(address) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let stages = describe::stages(entry).map_err(refused)?;
+            log::info!("{}: loaded a plugin with {} stages", path.display(), stages.len());
+            new.insert(stages.into_iter().map(Arc::new).collect())
+        }
+    };
+    Ok(stages.iter().map(|stage| Box::new(bridge::Factory::new(stage.clone())) as Box<dyn StageFactory>).collect())
 }

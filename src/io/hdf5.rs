@@ -9,13 +9,17 @@ use crate::scan::{Frame, FrameSource, Scan, ScanInfo, ScanOptions, ScanShape, ch
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::{Dataset, Datatype, FilesystemExternalLinkResolver, Hdf5File};
 use hdf5_reader::{OpenOptions, SliceInfo, SliceInfoElem};
-use ndarray::{Array2, Array3, ArrayD, ArrayViewMut2, ArrayViewMut3, Axis, Ix3, Zip};
+use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis, Ix3, Zip};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Memory for one read of several views, bytes: long enough that a disk streams, small beside a slab.
 const BATCH_BYTES: usize = 64 << 20;
+
+/// Beyond any scan and any detector.
+const MAX_FRAMES: usize = 1 << 24;
+const MAX_SIDE: usize = 1 << 20;
 
 /// True for the usual file names.
 pub(crate) fn is_named(name: &str) -> bool {
@@ -151,6 +155,12 @@ impl Stack {
                 return Err(Error::format(format!("{}: {name}", path.display()), message).with("shape", shape));
             }
         };
+        // A damaged header must not make us ask for its memory; sparse chunks take no room in the file.
+        if frames > MAX_FRAMES || rows > MAX_SIDE || cols > MAX_SIDE {
+            let message = format!("expected at most {MAX_FRAMES} frames of at most {MAX_SIDE} x {MAX_SIDE} pixels");
+            let shape = format!("{:?}", data.shape());
+            return Err(Error::limit(format!("{}: {name}", path.display()), message).with("shape", shape));
+        }
         if type_name(data.dtype()).is_none() {
             let message = "expected 8, 16 or 32-bit integers or 32 or 64-bit floats";
             return Err(Error::unsupported(format!("{}: {name}", path.display()), message));
@@ -175,6 +185,35 @@ impl Stack {
             Ok(v) if v.shape() == shape => Ok(v),
             _ => Err(Error::format(path.display(), "the HDF5 file is damaged: a dataset gave other sizes than it has")),
         }
+    }
+
+    /// Hands out the same rows of many frames, in order, with their place in `frames`. Runs of neighbouring frames are
+    /// read at once, in whole chunks where the dataset is chunked, so that no chunk is decoded twice.
+    fn each(
+        &self,
+        path: &Path,
+        frames: &[usize],
+        rows: Range<usize>,
+        mut visit: impl FnMut(usize, ArrayView2<f32>),
+    ) -> Result<()> {
+        let chunk = match self.data.chunks().as_deref() {
+            Some(&[frames, _, _]) => (frames as usize).max(1),
+            _ => 1,
+        };
+        let band_bytes = (rows.len() * self.cols * 4).max(1);
+        let batch = (BATCH_BYTES / band_bytes / chunk).max(1) * chunk;
+        let mut done = 0;
+        while done < frames.len() {
+            let start = frames[done];
+            let limit = (start / batch + 1) * batch - start;
+            let run = frames[done..].iter().enumerate().take(limit).take_while(|(k, f)| **f == start + k).count();
+            let block = self.read(path, start..start + run, rows.clone())?;
+            for k in 0..run {
+                visit(done + k, block.index_axis(Axis(0), k));
+            }
+            done += run;
+        }
+        Ok(())
     }
 }
 
@@ -230,10 +269,9 @@ pub(crate) fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
 impl Hdf5Source {
     fn mean(&self, group: &Group, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
         let mut sum = Array2::<f64>::zeros(out.raw_dim());
-        for &frame in &group.frames {
-            let image = group.stack.read(&self.path, frame..frame + 1, rows.clone())?;
-            Zip::from(&mut sum).and(image.index_axis(Axis(0), 0)).for_each(|s, &v| *s += v as f64);
-        }
+        group.stack.each(&self.path, &group.frames, rows, |_, image| {
+            Zip::from(&mut sum).and(image).for_each(|s, &v| *s += v as f64);
+        })?;
         let count = group.frames.len().max(1) as f64;
         Zip::from(&mut out).and(&sum).for_each(|o, s| *o = (s / count) as f32);
         Ok(())
@@ -266,7 +304,6 @@ impl FrameSource for Hdf5Source {
         }
     }
 
-    /// Reads runs of neighbouring frames at once, in whole chunks where the dataset is chunked.
     fn read_band(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<f32>) -> Result<()> {
         let wanted = self.plan.views.get(views.clone()).unwrap_or_default();
         if wanted.len() != views.len() || out.shape() != [rows.len(), views.len(), self.shape.cols] {
@@ -274,29 +311,11 @@ impl FrameSource for Hdf5Source {
                 .with("views", format!("{views:?}"))
                 .with("buffer", format!("{:?}", out.shape())));
         }
-        let chunk = match self.plan.data.data.chunks().as_deref() {
-            Some(&[frames, _, _]) => (frames as usize).max(1),
-            _ => 1,
-        };
-        let band_bytes = (rows.len() * self.shape.cols * 4).max(1);
-        let batch = (BATCH_BYTES / band_bytes / chunk).max(1) * chunk;
-        let mut done = 0;
-        while done < wanted.len() {
-            let start = wanted[done];
-            // Up to the next multiple of the batch, so that no chunk is read twice.
-            let limit = (start / batch + 1) * batch - start;
-            let run = wanted[done..].iter().enumerate().take(limit).take_while(|(k, f)| **f == start + k).count();
-            let block = self.plan.data.read(&self.path, start..start + run, rows.clone())?;
-            for k in 0..run {
-                out.index_axis_mut(Axis(1), done + k).assign(&block.index_axis(Axis(0), k));
-            }
-            done += run;
-        }
-        Ok(())
+        self.plan.data.each(&self.path, wanted, rows, |k, image| out.index_axis_mut(Axis(1), k).assign(&image))
     }
 
     fn frame_bytes(&self) -> u64 {
         let bytes = self.plan.data.data.raw_element_size().unwrap_or(4) as u64;
-        bytes * self.shape.rows as u64 * self.shape.cols as u64
+        bytes.saturating_mul(self.shape.rows as u64 * self.shape.cols as u64)
     }
 }

@@ -203,8 +203,8 @@ fn open_converted(path: &Path, folder: &Path, file: Option<&Path>, options: &Sca
         }
     };
     let mut groups = HashMap::new();
-    let wanted = log.shots.iter().chain(&log.after_blank);
-    for (shot, needed) in wanted.map(|s| (s, log.shots.contains(s))) {
+    let needed = log.shots.iter().map(|s| (s, true));
+    for (shot, needed) in needed.chain(log.after_blank.iter().map(|s| (s, false))) {
         let Some(sources) = conv.numbered('q', shot.frame) else { continue };
         match resolve(sources) {
             Ok(group) => drop(groups.insert(shot.frame, group)),

@@ -83,12 +83,16 @@ pub(crate) fn all(path: &Path, file: &File) -> Result<Vec<Layout>> {
         super::images::check_length(file, path, needed)?;
         layouts = (0..claimed)
             .map(|i| {
-                let pixels = Pixels::Plain { big_endian, rows_per_strip: rows, offsets: vec![first + i * bytes] };
+                let pixels = block(big_endian, rows, first + i * bytes);
                 Layout { rows, cols, sample, pixels }
             })
             .collect();
     }
     Ok(layouts)
+}
+
+fn block(big_endian: bool, rows: usize, offset: u64) -> Pixels {
+    Pixels::Plain { big_endian, rows_per_strip: rows, offsets: vec![offset] }
 }
 
 /// ImageJ writes stacks above 4 GiB as one page followed by the other frames, and says so in the description.
@@ -164,6 +168,11 @@ fn page(decoder: &mut PageDecoder, path: &Path, file: &File, page: usize) -> Res
         super::images::check_length(file, path, needed)?;
     }
     let big_endian = matches!(decoder.byte_order(), ByteOrder::BigEndian);
+    let strip_bytes = sample.bytes(rows_per_strip as u64 * cols as u64);
+    if offsets.windows(2).all(|w| w[0].checked_add(strip_bytes) == Some(w[1])) {
+        // One block, as most writers leave it: one read for any band, and no list of strips to keep for each frame.
+        return Ok(Layout { rows, cols, sample, pixels: block(big_endian, rows, offsets[0]) });
+    }
     Ok(Layout { rows, cols, sample, pixels: Pixels::Plain { big_endian, rows_per_strip, offsets } })
 }
 

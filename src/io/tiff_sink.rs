@@ -141,7 +141,7 @@ impl TiffSink {
         [C::Inner]: TiffValue,
     {
         let aside = path.with_extension("tif.part");
-        let result = encode::<C>(&aside, size, text, &self.meta, data)
+        let result = encode::<C>(&aside, path, size, text, &self.meta, data)
             .and_then(|()| fs::rename(&aside, path).map_err(|e| Error::io(path.display(), "rename", e)));
         if result.is_err() {
             // Best effort: the error being reported is the one that matters.
@@ -193,6 +193,7 @@ impl SliceSink for TiffSink {
 }
 
 fn encode<C: ColorType>(
+    aside: &Path,
     path: &Path,
     size: (usize, usize),
     text: &str,
@@ -203,7 +204,7 @@ where
     [C::Inner]: TiffValue,
 {
     let place = path.display();
-    let file = File::create(path).map_err(|e| Error::io(&place, "create", e))?;
+    let file = File::create(aside).map_err(|e| Error::io(&place, "create", e))?;
     let failed = |e: tiff::TiffError| match e {
         tiff::TiffError::IoError(e) => Error::io(&place, "write", e),
         e => Error::internal(&place, "cannot encode TIFF").caused_by(e),

@@ -23,7 +23,9 @@ pub struct Estimate {
 ///
 /// Root mean square of the difference for each shift up to half the width, divided by the number of overlapping columns
 /// (one more than the terms that ct-rec sums; kept, since the choice depends on it), the smallest wins, the first of equals.
-pub fn rmsd(p000: &[f32], p180: &[f32]) -> Option<f64> {
+/// The confidence, which ct-rec does not have, is 1 minus the smallest over the median mean square; 0 for an empty row, for
+/// which the middle is returned. `None` for rows of different lengths or of less than 2 columns.
+pub fn rmsd(p000: &[f32], p180: &[f32]) -> Option<Estimate> {
     let n = p000.len();
     if n < 2 || p180.len() != n {
         return None;
@@ -32,17 +34,22 @@ pub fn rmsd(p000: &[f32], p180: &[f32]) -> Option<f64> {
     let last = n - 1;
     let sum: f64 = (0..n).map(|j| square(p000[j], p180[last - j])).sum();
     let (mut best, mut shift) = ((sum / n as f64).sqrt(), 0.0);
+    let mut all = vec![best];
     for dx in 1..=n / 2 {
         let right: f64 = (0..last - dx).map(|j| square(p000[j + dx], p180[last - j])).sum();
         let left: f64 = (0..last - dx).map(|j| square(p000[j], p180[last - dx - j])).sum();
         for (sum, signed) in [(right, dx as f64), (left, -(dx as f64))] {
             let rmsd = (sum / (n - dx) as f64).sqrt();
+            all.push(rmsd);
             if rmsd < best {
                 (best, shift) = (rmsd, signed);
             }
         }
     }
-    Some((last as f64 + shift) / 2.0)
+    all.sort_by(f64::total_cmp);
+    let typical = all[all.len() / 2];
+    let confidence = if typical > 0.0 { 1.0 - (best / typical).powi(2) } else { 0.0 };
+    Some(Estimate { px: (last as f64 + shift) / 2.0, confidence })
 }
 
 /// Estimate of one row, see [`line`].

@@ -17,11 +17,15 @@ use std::path::PathBuf;
 pub struct ScanOptions {
     /// Format by name instead of by looking: `hipic`, `his`, `tiff`, `hdf5`.
     pub format: Option<String>,
-    /// Dark frames: a file, a folder, or for `.his` a range of frames such as `0..30`.
+    /// Dark frames, averaged: a file or folder of images, a range of frames `A..B` (from 0, B not included) where one
+    /// file holds all frames, an HDF5 dataset, or `none` to subtract nothing.
     pub dark: Option<String>,
-    /// Direct-beam frames (I0), as `dark`.
+    /// Direct-beam frames (I0), as `dark`. Several ranges `A..B,C..D` are as many images at different times.
     pub flat: Option<String>,
-    /// View angles: a text file of degrees, `FILE:A..B` for a part of it, or a span in degrees such as `180`.
+    /// View angles. `180`: even over so many degrees, without the end point. `-88.2..91.8`: even, both ends included.
+    /// `FILE`: a text file with one angle in degrees per line. `FILE:A..B`: its entries A to B - 1, counted from 0.
+    ///
+    /// Relative paths here, in `dark` and in `flat` are looked up in the folder of the scan, then as they stand.
     pub angles: Option<String>,
     /// HDF5 dataset of the projections, where it is not at its standard place.
     pub dataset: Option<String>,

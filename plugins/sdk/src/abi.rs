@@ -103,7 +103,7 @@ pub struct Slab {
     pub domain: i32,
     pub rows: u64,
     pub dims: [u64; 2],
-    pub first_row: u64,
+    pub first_row: i64,
     pub halo_below: u32,
     pub halo_above: u32,
     pub data: *const f32,
@@ -137,10 +137,8 @@ pub struct Host {
     pub parallel_for: ParallelForFn,
 }
 
-pub type CreateFn =
-    unsafe extern "C" fn(*const Host, *const Setup, *const Value, *mut c_char, usize) -> *mut c_void;
-pub type PlanFn =
-    unsafe extern "C" fn(*const c_void, *const SlabShape, *mut StagePlan, *mut c_char, usize) -> i32;
+pub type CreateFn = unsafe extern "C" fn(*const Host, *const Setup, *const Value, *mut c_char, usize) -> *mut c_void;
+pub type PlanFn = unsafe extern "C" fn(*const c_void, *const SlabShape, *mut StagePlan, *mut c_char, usize) -> i32;
 pub type WorkerNewFn = unsafe extern "C" fn(*const c_void, *const StagePlan, *mut c_char, usize) -> *mut c_void;
 pub type ProcessFn =
     unsafe extern "C" fn(*mut c_void, *const Host, *const Slab, *const SlabOut, *mut c_char, usize) -> i32;

@@ -2,7 +2,7 @@
 
 use crate::abi;
 use crate::host::Host;
-use crate::{Domain, Failure, Input, Output, Param, Plan, Result, Setup, SlabShape, Stage, Text, Threading, Value};
+use crate::{Domain, Failure, Input, Output, Plan, Result, Setup, SlabShape, Stage, Text, Threading, Value};
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,7 +24,7 @@ impl<S: Stage> Describe for S {
         id: S::ID.as_ptr(),
         summary: S::SUMMARY.as_ptr(),
         // `&Param` and a pointer to its only field are the same.
-        params: S::PARAMS.as_ptr() as *const &Param as *const *const abi::ParamDesc,
+        params: S::PARAMS.as_ptr().cast(),
         param_count: S::PARAMS.len() as u32,
         reserved: 0,
         create: Some(create::<S>),
@@ -44,7 +44,7 @@ const fn domain(domain: Domain) -> i32 {
     }
 }
 
-/// Words for [`Param::choice`]: `const WORDS: &[Text] = &c_text_array([c"fast", c"good"]);`.
+/// Words for [`Param::choice`](crate::Param::choice): `const WORDS: &[Text] = &c_text_array([c"fast", c"good"]);`.
 pub const fn c_text_array<const N: usize>(words: [&'static CStr; N]) -> [Text; N] {
     let mut texts = [Text(std::ptr::null()); N];
     let mut i = 0;
@@ -229,8 +229,7 @@ unsafe extern "C" fn process<S: Stage>(
     let done = guard(msg, cap, || {
         // SAFETY: `worker` is from `worker_new::<S>` and used by one thread at a time; its stage is alive; the others
         // are valid by the interface until this function returns.
-        let (bound, host, raw, out) =
-            unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
+        let (bound, host, raw, out) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
         let (from, to) = (shape(raw.rows, raw.dims)?, shape(out.rows, out.dims)?);
         let len = |s: SlabShape| s.rows * s.dims[0] * s.dims[1];
         // SAFETY: by the interface the data have these lengths and do not overlap; the host allocated them, so the
@@ -244,7 +243,7 @@ unsafe extern "C" fn process<S: Stage>(
         };
         let input = Input {
             shape: from,
-            first_row: size(raw.first_row)?,
+            first_row: raw.first_row,
             halo_below: raw.halo_below as usize,
             halo_above: raw.halo_above as usize,
             data,

@@ -27,8 +27,8 @@ pub struct Host<'a> {
     call: PhantomData<Cell<&'a ()>>,
 }
 
-// SAFETY: `log` and `cancelled` are thread-safe by the interface; `scratch` and `parallel_for` are for the thread that
-// was called, and take `&mut`-free paths only through `Host::scratch`, which the host guards with a lock.
+// SAFETY: by the interface `log`, `cancelled` and `scratch` may be called on any thread during the call, and
+// `parallel_for` too.
 unsafe impl Sync for Host<'_> {}
 
 impl<'a> Host<'a> {

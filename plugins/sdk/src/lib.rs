@@ -220,8 +220,9 @@ impl Plan {
 pub struct Input<'a> {
     /// Of `data`, halo included.
     pub shape: SlabShape,
-    /// Detector row of the first output row, which is row `halo_below` of `data`.
-    pub first_row: usize,
+    /// Detector row of the first output row, which is row `halo_below` of `data`; outside the detector where a later
+    /// stage needs rows around its own.
+    pub first_row: i64,
     /// As planned; at the ends of the detector the last row is repeated.
     pub halo_below: usize,
     /// As planned.
