@@ -54,11 +54,11 @@ static void on_log(void *user, int32_t level, const char *message) {
  * views and for a disc whose edge is sampled at points; a wrong unit is off by far more. Its centroid: 0.2 px is the same
  * rounding of the edge; a wrong axis or orientation is off by pixels. Only the circle that every view sees counts. */
 static void check_disc(const float *slice, uint64_t n) {
-  double sum = 0, count = 0, mass = 0, x_mass = 0, y_mass = 0;
+  double middle = 0.5 * (double)(n - 1), sum = 0, count = 0, mass = 0, x_mass = 0, y_mass = 0;
   uint64_t x, y;
   for (y = 0; y < n; y++)
     for (x = 0; x < n; x++) {
-      double dx = (double)x - 0.5 * (double)(n - 1), dy = (double)y - 0.5 * (double)(n - 1), value = slice[y * n + x];
+      double dx = (double)x - middle, dy = (double)y - middle, value = slice[y * n + x];
       if (sqrt((dx - 5) * (dx - 5) + (dy + 3) * (dy + 3)) < 0.5 * RADIUS_PX) sum += value, count++;
       if (sqrt(dx * dx + dy * dy) < CENTER_PX && value > 0.5 * MU_PER_CM) mass++, x_mass += dx, y_mass += dy;
     }
