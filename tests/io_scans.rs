@@ -7,7 +7,7 @@ use scans::*;
 use std::f64::consts::PI;
 use std::fs;
 use wagiri::Scan;
-use wagiri::io::hipic::ShotLog;
+use wagiri::io::ShotLog;
 use wagiri::io::{HipicOptions, open, open_hipic};
 use wagiri::scan::{Frame, ScanOptions};
 

@@ -159,7 +159,7 @@ impl Worker for RingSortWorker {
         Ok(slab)
     }
     fn remarks(&self) -> Vec<String> {
-        if self.0 > 1 && self.0 % 2 == 0 {
+        if self.0 > 1 && self.0.is_multiple_of(2) {
             vec![format!("ring.sort: the median needs an odd width: {} px used", self.0 + 1)]
         } else {
             Vec::new()

@@ -1,11 +1,12 @@
 //! From a checked chain and a scan to stages that are ready to run: finds what is `auto`, surveys, plans.
 
+use super::axis::{AxisOptions, find_axis, find_axis_with};
 use super::builtin::{FBP, NORMALISE, normalise_options};
 use super::plan;
 use super::run::{self, Prepared};
 use super::stage::{ParamValue, Setup, Stage};
 use super::survey::survey;
-use super::{AxisOptions, Chain, RunOptions, RunSummary, find_axis};
+use super::{Chain, RunOptions, RunSummary};
 use crate::context::Context;
 use crate::error::Result;
 use crate::geometry::{Center, Geometry};
@@ -44,6 +45,9 @@ pub(super) fn prepare(
     // Cheap refusals come before the survey and the search of the axis, which read files.
     let mut setup = Setup { shape, geometry: geometry.clone(), edge_over_mean: 0.0, threads: ctx.threads() };
     create(&chain, &setup)?;
+    let normalise = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id);
+    let normalise = normalise.map(|s| normalise_options(&s.params));
+    let surveyed = normalise.map(|options| survey(ctx, scan, &options, progress)).transpose()?;
     if let Some(fbp) = chain.steps.iter_mut().find(|s| s.params.info().id == FBP.id) {
         let params = &mut fbp.params;
         angle_offset_rad = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
@@ -61,7 +65,11 @@ pub(super) fn prepare(
         geometry.center = match given {
             Some(center) => center,
             None => {
-                let found = find_axis(ctx, scan, &AxisOptions::default(), progress)?;
+                let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
+                let found = match &surveyed {
+                    Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
+                    None => find_axis(ctx, scan, &options, progress)?,
+                };
                 remarks.push(format!(
                     "rotation axis found at {:.2} px ({}, confidence {:.2})",
                     found.center.at(shape.rows / 2),
@@ -76,8 +84,7 @@ pub(super) fn prepare(
         params.set_text("center_px", &geometry.center.to_string())?;
     }
     let mut black_views = vec![false; shape.views].into();
-    if let Some(normalise) = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id) {
-        let found = survey(ctx, scan, &normalise_options(&normalise.params), progress)?;
+    if let Some(found) = surveyed {
         black_views = found.black_views;
         setup.edge_over_mean = found.edge_over_mean;
     }
