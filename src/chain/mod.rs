@@ -16,6 +16,7 @@ mod write;
 
 pub use crate::io::SliceSink;
 pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
+pub(crate) use params::parse as parse_param;
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};

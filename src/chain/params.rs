@@ -73,7 +73,8 @@ impl Params {
     }
 }
 
-fn parse(stage: &str, info: &ParamInfo, text: &str) -> Result<ParamValue> {
+/// The value that `text` stands for, if the description accepts it.
+pub(crate) fn parse(stage: &str, info: &ParamInfo, text: &str) -> Result<ParamValue> {
     if info.auto && text.eq_ignore_ascii_case("auto") {
         return Ok(ParamValue::Auto);
     }

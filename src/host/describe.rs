@@ -4,7 +4,7 @@
 //! Descriptions are leaked: a plugin stays loaded, and so do they.
 
 use super::loader::check_size;
-use crate::chain::{ParamInfo, ParamKind, ParamValue, Params, StageInfo};
+use crate::chain::{ParamInfo, ParamKind, ParamValue, StageInfo, parse_param};
 use crate::slab::Domain;
 use std::ffi::c_char;
 use wagiri_plugin::abi;
@@ -83,7 +83,7 @@ fn stage(raw: *const abi::StageDesc) -> Outcome<Described> {
     })
 }
 
-fn param(stage: &'static str, raw: *const abi::ParamDesc) -> Outcome<ParamInfo> {
+fn param(stage: &str, raw: *const abi::ParamDesc) -> Outcome<ParamInfo> {
     let desc = structure(raw, "the description")?;
     let name = text(desc.name, MAX_NAME).map_err(|e| format!("name {e}"))?;
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -112,18 +112,8 @@ fn param(stage: &'static str, raw: *const abi::ParamDesc) -> Outcome<ParamInfo> 
     let open = desc.min == f64::NEG_INFINITY && desc.max == f64::INFINITY;
     let range = (number && !open).then_some((desc.min, desc.max));
     let mut info = ParamInfo { name, kind, unit, default: ParamValue::Auto, range, auto, help };
-    // Defaults go the way of what a user writes, so that the same checks hold; the table for this is leaked as well.
-    let alone = vec![info.clone()].leak();
-    let domain = Domain::Volume;
-    let mut params = Params::defaults(Box::leak(Box::new(StageInfo {
-        id: stage,
-        summary: "",
-        input: domain,
-        output: domain,
-        params: alone,
-    })));
-    params.set_text(name, default_text).map_err(|e| format!("the default is not accepted: {e}"))?;
-    info.default = params.get(name).clone();
+    // Defaults go the way of what a user writes, so that the same checks hold.
+    info.default = parse_param(stage, &info, default_text).map_err(|e| format!("the default is not accepted: {e}"))?;
     Ok(info)
 }
 

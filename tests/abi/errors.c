@@ -86,9 +86,12 @@ static void arguments(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chai
   wagiri_chain *bad = NULL;
   double angles[4] = {0, 0.8, 1.6, 2.4};
   float *data = floats(64 * 64);
+  wagiri_view sino = view(data, 1, 4, 16);
+  wagiri_view_mut slice = view_mut(data + 64, 1, 16, 16), narrow = view_mut(data + 64, 1, 16, 15);
   const char latin1[] = {(char)0xE9, 0};
 
-  EXPECT(WAGIRI_INVALID, "info: struct_size", wagiri_scan_info(scan, (info.struct_size = 8, &info), &err));
+  info.struct_size = 8;
+  EXPECT(WAGIRI_INVALID, "out: struct_size must be set to sizeof", wagiri_scan_info(scan, &info, &err));
   EXPECT(WAGIRI_INVALID, "text: must be UTF-8", wagiri_chain_parse(ctx, latin1, &bad, &err));
   EXPECT(WAGIRI_INVALID, "[1, rows, cols]",
          wagiri_scan_read_frame(scan, WAGIRI_FRAME_DARK, 0, 0, view_mut(data, 1, 3, 63), &err));
@@ -108,9 +111,11 @@ static void arguments(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chai
 
   rows.struct_size = sizeof rows;
   rows.row_start = 2;
-  EXPECT(WAGIRI_INVALID, "rows: the end", wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
+  EXPECT(WAGIRI_INVALID, "rows: the end",
+         wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
   rows.row_end = 4;
-  EXPECT(WAGIRI_INVALID, "rows", wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
+  EXPECT(WAGIRI_INVALID, "rows",
+         wagiri_chain_run_to(ctx, chain, scan, any_slice, NULL, &rows, NULL, NULL, NULL, &err));
   views.struct_size = sizeof views;
   views.view_start = 5;
   views.view_end = 5;
@@ -126,18 +131,18 @@ static void arguments(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chai
   geometry.center_px = 7.5;
   geometry.pixel_um = 1;
   EXPECT(WAGIRI_INVALID, "as many angles",
-         wagiri_reconstruct(ctx, &geometry, NULL, view(data, 1, 4, 16), NULL, NULL, view_mut(data + 64, 1, 16, 16), &err));
+         wagiri_reconstruct(ctx, &geometry, NULL, sino, NULL, NULL, slice, &err));
   geometry.views = 4;
   EXPECT(WAGIRI_INVALID, "[row, col, col]",
-         wagiri_reconstruct(ctx, &geometry, NULL, view(data, 1, 4, 16), NULL, NULL, view_mut(data + 64, 1, 16, 15), &err));
+         wagiri_reconstruct(ctx, &geometry, NULL, sino, NULL, NULL, narrow, &err));
   geometry.center_px = 16;
   EXPECT(WAGIRI_INVALID, "axis",
-         wagiri_reconstruct(ctx, &geometry, NULL, view(data, 1, 4, 16), NULL, NULL, view_mut(data + 64, 1, 16, 16), &err));
+         wagiri_reconstruct(ctx, &geometry, NULL, sino, NULL, NULL, slice, &err));
   geometry.center_px = 7.5;
   fbp.struct_size = sizeof fbp;
   fbp.filter = 4;
   EXPECT(WAGIRI_INVALID, "WAGIRI_FILTER_",
-         wagiri_reconstruct(ctx, &geometry, &fbp, view(data, 1, 4, 16), NULL, NULL, view_mut(data + 64, 1, 16, 16), &err));
+         wagiri_reconstruct(ctx, &geometry, &fbp, sino, NULL, NULL, slice, &err));
   data[5] = NAN;
   EXPECT(WAGIRI_INVALID, "", wagiri_remove_rings(ctx, view_mut(data, 1, 4, 16), 3, NULL, NULL, &err));
   EXPECT(WAGIRI_CANCELLED, "cancelled", wagiri_remove_rings(ctx, view_mut(data + 64, 1, 4, 16), 3, stop, NULL, &err));
@@ -156,14 +161,13 @@ static void nulls_of_handles(wagiri_context *ctx, wagiri_scan *scan) {
   wagiri_scan *new_scan = NULL;
   uint32_t n = 0;
   double angles[2] = {0, 1};
-  float data[64 * 4];
+  float data[64 * 4] = ZERO;
   wagiri_view v = view(data, 2, 2, 64), no_v = view(NULL, 2, 2, 64), one = view(data, 1, 2, 64);
   wagiri_view_mut m = view_mut(data, 1, 1, 64), no_m = view_mut(NULL, 1, 1, 64);
   wagiri_device device = ZERO;
   wagiri_stage stage = ZERO;
   wagiri_param param = ZERO;
   wagiri_scan_details info = ZERO;
-  memset(data, 0, sizeof data);
   device.struct_size = sizeof device;
   stage.struct_size = sizeof stage;
   param.struct_size = sizeof param;
@@ -211,13 +215,12 @@ static void nulls_of_handles(wagiri_context *ctx, wagiri_scan *scan) {
 static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chain) {
   wagiri_error *err = NULL;
   wagiri_chain *none = NULL;
-  float data[64 * 2];
+  float data[64 * 2] = ZERO;
   wagiri_center center = ZERO;
   wagiri_view v = view(data, 1, 2, 64), no_v = view(NULL, 1, 2, 64);
   wagiri_view_mut m = view_mut(data, 1, 2, 64), no_m = view_mut(NULL, 1, 2, 64);
   wagiri_geometry geometry = ZERO;
   wagiri_plan plan = ZERO;
-  memset(data, 0, sizeof data);
   geometry.struct_size = sizeof geometry;
   geometry.views = 2;
   geometry.pixel_um = 1;
