@@ -141,7 +141,7 @@ public class WindowIT {
     }
 
     private static final int LONG_VIEWS = 180;
-    private static final int LONG_ROWS = 120;
+    private static final int LONG_ROWS = 240;
     private static final int LONG_COLS = 400;
 
     private static void save(Path file, int value) {
@@ -158,12 +158,18 @@ public class WindowIT {
         String root = FOLDER.getRoot().getPath();
         String options =
                 "path=[" + longScan() + "] dark=[" + root + "/dark.tif] flat=[" + root + "/flat.tif] angles=180"
-                        + " output=[" + out + "] center=199.5 pad=off memory_gb=0.03 threads=1 open";
+                        + " output=[" + out + "] center=199.5 pad=off threads=1";
+        // With memory for little more than one slice, slices come out a few at a time: what they need is in the sentence
+        // that refuses less.
+        IJ.redirectErrorMessages();
+        run(options + " memory_gb=0.000001");
+        double needed = Double.parseDouble(IJ.getLog().replaceAll("(?s).*needed = (\\d+) MB.*", "$1")) / 1000;
+        IJ.log("\\Clear");
         AtomicReference<Throwable> ended = new AtomicReference<>();
         Thread command =
                 new Thread(() -> {
                     try {
-                        IJ.run("Wagiri Reconstruct...", options);
+                        IJ.run("Wagiri Reconstruct...", options + " memory_gb=" + 1.2 * needed + " open");
                     } catch (Throwable e) {
                         ended.set(e);
                     }
@@ -209,6 +215,15 @@ public class WindowIT {
         assertEquals(String.valueOf(ij.Macro.MACRO_CANCELED), String.valueOf(ended.get().getMessage()));
     }
 
+    /** Runs the command and ignores that a failed one ends its script. */
+    private static void run(String options) {
+        try {
+            IJ.run("Wagiri Reconstruct...", options);
+        } catch (RuntimeException e) {
+            assertEquals(ij.Macro.MACRO_CANCELED, e.getMessage());
+        }
+    }
+
     private static int files(Path folder) {
         String[] names = folder.toFile().list((dir, name) -> name.matches("rec\\d{5}\\.tif"));
         return names == null ? 0 : names.length;
@@ -232,6 +247,20 @@ public class WindowIT {
         assertEquals("/some/where", ((java.awt.TextField) second.getStringFields().get(0)).getText());
         Screen.press(second, 1);
         Screen.await("the end", () -> !second.isShowing());
+    }
+
+    @Test
+    public void aMistakeInAMacroIsShownAndEndsTheMacro() throws Exception {
+        Path after = FOLDER.getRoot().toPath().resolve("after.txt");
+        String macro = "run('Wagiri Reconstruct...', 'outptu=x'); File.saveString('reached', '" + after + "');";
+        Thread running = new Thread(() -> IJ.runMacro(macro));
+        running.start();
+        GenericDialog error = Screen.dialog("Macro Error");
+        Screen.screenshot("macro-error");
+        Screen.press(error, 0);
+        running.join(60_000);
+        assertFalse(running.isAlive());
+        assertFalse(Files.exists(after));
     }
 
     private static Window message(String title) {
