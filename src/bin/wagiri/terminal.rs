@@ -20,11 +20,11 @@ impl log::Log for Stderr {
 
 /// `println!`, but a reader that hangs up (`wagiri stages | head`) is no error.
 macro_rules! say {
-    ($($words:tt)*) => { $crate::terminal::say(format_args!($($words)*)) };
+    ($($words:tt)*) => { $crate::terminal::print_line(format_args!($($words)*)) };
 }
 pub(crate) use say;
 
-pub fn say(line: std::fmt::Arguments) {
+pub fn print_line(line: std::fmt::Arguments) {
     use std::io::Write as _;
     if let Err(e) = writeln!(std::io::stdout(), "{line}")
         && e.kind() != std::io::ErrorKind::BrokenPipe
