@@ -2,12 +2,12 @@
 
 use crate::args;
 use crate::picture::{self, Panel};
-use crate::terminal::{human_bytes, human_time, progress};
+use crate::terminal::{human_bytes, human_time, progress, say};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
-use wagiri::geometry::{Center, covered_deg};
+use wagiri::geometry::covered_deg;
 use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Error, Progress, Result, Scan};
@@ -31,7 +31,7 @@ fn open(m: &ArgMatches) -> Result<Scan> {
 fn info(m: &ArgMatches) -> Result<()> {
     let (context, scan) = (args::context(m)?, open(m)?);
     let (shape, info) = (scan.shape(), scan.info());
-    let line = |name: &str, value: String| println!("{name:<12} {value}");
+    let line = |name: &str, value: String| say!("{name:<12} {value}");
     line("path", info.path.display().to_string());
     line("format", format!("{}: {}", info.format, info.details));
     line("detector", format!("{} columns x {} rows", shape.cols, shape.rows));
@@ -71,11 +71,11 @@ fn center(m: &ArgMatches) -> Result<()> {
     let method: AxisMethod = args::text(m, "method").unwrap_or("auto").parse()?;
     let options = AxisOptions { method, rows: args::range(m, "rows")?, ..AxisOptions::default() };
     let found = find_axis(&context, &scan, &options, &mut progress("axis"))?;
-    println!("center_px    {}", found.center);
-    println!("confidence   {:.2}", found.confidence);
-    println!("method       {}", found.method);
+    say!("center_px    {}", found.center);
+    say!("confidence   {:.2}", found.confidence);
+    say!("method       {}", found.method);
     for c in &found.candidates {
-        println!("candidate    {:.3} px, confidence {:.2} ({})", c.center_px, c.confidence, c.method);
+        say!("candidate    {:.3} px, confidence {:.2} ({})", c.center_px, c.confidence, c.method);
     }
     Ok(())
 }
@@ -98,12 +98,21 @@ fn preview(m: &ArgMatches) -> Result<()> {
     }
     let png = with_suffix(&out, ".png");
     picture::write_png(&png, &picture::grey(slice.view()))?;
-    let tif = write_tif(&out, row, slice.view(), &scan, plan.center, plan.pixel_um)?;
-    println!("{}\n{}", png.display(), tif.display());
+    let fbp = chain.params().find(|p| p.info().id == "recon.fbp");
+    let meta = SliceMeta {
+        pixel_um: plan.pixel_um,
+        center: plan.center,
+        views: scan.shape().views,
+        angle_offset_rad: fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians(),
+        artist: "wagiri".into(),
+        prefix: None,
+    };
+    let tif = write_tif(&out, row, slice.view(), meta)?;
+    say!("{}\n{}", png.display(), tif.display());
     if m.get_flag("sheet") {
         let path = with_suffix(&out, "-sheet.png");
         sheet(&context, &scan, &chain, row, slice, &path)?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }
@@ -115,24 +124,10 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Writes `OUT.tif` by way of the slice writer, so that a preview carries the same tags as a volume.
-fn write_tif(
-    out: &Path,
-    row: usize,
-    slice: ndarray::ArrayView2<f32>,
-    scan: &Scan,
-    center: Center,
-    pixel_um: f64,
-) -> Result<PathBuf> {
+fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: SliceMeta) -> Result<PathBuf> {
     let dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = out.file_name().and_then(|n| n.to_str()).unwrap_or("preview");
-    let meta = SliceMeta {
-        pixel_um,
-        center,
-        views: scan.shape().views,
-        angle_offset_rad: 0.0,
-        artist: "wagiri".into(),
-        prefix: Some(format!(".{name}-")),
-    };
+    let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
     let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
     sink.write(row, slice)?;
     let path = with_suffix(out, ".tif");
@@ -182,10 +177,10 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     for remark in &summary.remarks {
         log::info!("{remark}");
     }
-    println!("chain        {}", summary.chain);
-    println!("slices       {} in {}", summary.slices, out.display());
-    println!("values       {} to {} 1/cm", summary.range.0, summary.range.1);
-    println!("time         {}", human_time(started.elapsed().as_secs()));
+    say!("chain        {}", summary.chain);
+    say!("slices       {} in {}", summary.slices, out.display());
+    say!("values       {} to {} 1/cm", summary.range.0, summary.range.1);
+    say!("time         {}", human_time(started.elapsed().as_secs()));
     Ok(())
 }
 
@@ -198,7 +193,7 @@ fn stages(m: &ArgMatches) -> Result<()> {
     let all: Vec<_> = registry.infos().chain(std::iter::once(&wagiri::chain::WRITE_TIFF)).collect();
     let Some(id) = args::text(m, "id") else {
         for info in all {
-            println!("{:<14} {}", info.id, info.summary);
+            say!("{:<14} {}", info.id, info.summary);
         }
         return Ok(());
     };
@@ -206,7 +201,7 @@ fn stages(m: &ArgMatches) -> Result<()> {
         Some(info) => info,
         None => registry.find(id)?.info(),
     };
-    println!("{}: {}\n{} to {}", info.id, info.summary, info.input.name(), info.output.name());
+    say!("{}: {}\n{} to {}", info.id, info.summary, info.input.name(), info.output.name());
     for p in info.params {
         let kind = match p.kind {
             ParamKind::Int => "whole number",
@@ -216,7 +211,7 @@ fn stages(m: &ArgMatches) -> Result<()> {
             ParamKind::Text => "text",
         };
         let (auto, unit) = (if p.auto { " or auto" } else { "" }, if p.unit.is_empty() { "" } else { ", " });
-        println!("  {} ({kind}{auto}{unit}{})\n      {}", p.name, p.unit, args::describe(p));
+        say!("  {} ({kind}{auto}{unit}{})\n      {}", p.name, p.unit, args::describe(p));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use wagiri::io::{HipicOptions, ShotLog, open_hipic};
 use wagiri::scan::ScanOptions;
 use wagiri::{Chain, Context, ContextOptions, Error, Result, Scan};
 
-use crate::terminal::progress;
+use crate::terminal::{progress, say};
 
 /// One of ct-rec's programs, as called.
 pub struct Program {
@@ -95,7 +95,7 @@ impl Program {
         let summary = chain.run(&context, &scan, rec, &options, &mut progress("hp_tg"))?;
         print_remarks(&summary.remarks);
         for z in plan.rows.clone() {
-            println!("{z}\t{}", description(&rec.join(format!("rec{z:05}.tif")))?);
+            say!("{z}\t{}", description(&rec.join(format!("rec{z:05}.tif")))?);
         }
         let chunks = plan.rows.len().div_ceil(plan.slab_rows);
         self.log_command(Path::new("."), a, &format!("   % kernel_size {kernel}   % chunks {chunks}"))
@@ -129,7 +129,7 @@ impl Program {
         let summary = chain.run(&context, &scan, here, &options, &mut progress("ct_rec"))?;
         print_remarks(&summary.remarks);
         let file = format!("rec{layer:05}.tif");
-        println!("{file}\t{}", description(&here.join(&file))?);
+        say!("{file}\t{}", description(&here.join(&file))?);
         self.log_command(Path::new(".."), a, &format!("   % kernel_size {kernel}"))
     }
 

@@ -18,6 +18,21 @@ impl log::Log for Stderr {
     fn flush(&self) {}
 }
 
+/// `println!`, but a reader that hangs up (`wagiri stages | head`) is no error.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::terminal::print_line(format_args!($($words)*)) };
+}
+pub(crate) use say;
+
+pub fn print_line(line: std::fmt::Arguments) {
+    use std::io::Write as _;
+    if let Err(e) = writeln!(std::io::stdout(), "{line}")
+        && e.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        log::warn!("standard output: {e}");
+    }
+}
+
 /// Warnings and remarks of the library go to standard error.
 pub fn init_logger() {
     // Fails only if called twice; the first logger stays.
