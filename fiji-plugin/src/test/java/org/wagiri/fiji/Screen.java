@@ -1,5 +1,6 @@
 package org.wagiri.fiji;
 
+import ij.IJ;
 import ij.gui.GenericDialog;
 import java.awt.Button;
 import java.awt.Checkbox;
@@ -17,7 +18,6 @@ import java.awt.Window;
 import java.awt.event.ActionEvent;
 import java.io.File;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
@@ -27,7 +27,7 @@ import org.junit.Assume;
 
 /** Drives the dialogs of ImageJ from inside the same JVM. */
 final class Screen {
-    private static final long PATIENCE_MS = 60_000;
+    private static final long PATIENCE_MS = 30_000;
 
     private Screen() {}
 
@@ -55,7 +55,8 @@ final class Screen {
         long end = System.currentTimeMillis() + PATIENCE_MS;
         while (!condition.call()) {
             if (System.currentTimeMillis() > end) {
-                Assert.fail("waited in vain for " + what + "; windows: " + titles());
+                screenshot("in-vain");
+                Assert.fail("waited in vain for " + what + "; see in-vain.png; the Log says:\n" + IJ.getLog());
             }
             Thread.sleep(10);
         }
@@ -137,10 +138,5 @@ final class Screen {
                 collect((Container) c, into);
             }
         }
-    }
-
-    private static String titles() {
-        return Arrays.toString(
-                Arrays.stream(Window.getWindows()).filter(Window::isShowing).map(Window::getName).toArray());
     }
 }
