@@ -94,6 +94,7 @@ final class Screen {
     }
 
     static void press(GenericDialog dialog, int button) throws Exception {
+        settle();
         onEventThread(() -> {
             Button pressed = dialog.getButtons()[button];
             pressed.dispatchEvent(new ActionEvent(pressed, ActionEvent.ACTION_PERFORMED, pressed.getActionCommand()));
@@ -101,15 +102,30 @@ final class Screen {
         });
     }
 
+    /** Closes a message, as its OK does. */
+    static void dismiss(Window message) throws Exception {
+        settle();
+        onEventThread(() -> {
+            message.dispose();
+            return null;
+        });
+    }
+
+    /**
+     * A modal dialog is "showing" a moment before it waits for its end. Answered at that very moment, which no user can do,
+     * the command has been seen to hang.
+     */
+    private static void settle() throws Exception {
+        new Robot().waitForIdle();
+        Thread.sleep(200);
+    }
+
     static void screenshot(String name) throws Exception {
         File folder = new File(System.getProperty("wagiri.screenshots"));
         folder.mkdirs();
-        // Painting is asynchronous; an idle event queue twice in a row means that it is done.
-        Robot robot = new Robot();
-        robot.waitForIdle();
-        Thread.sleep(300);
+        settle();
         Rectangle all = new Rectangle(Toolkit.getDefaultToolkit().getScreenSize());
-        ImageIO.write(robot.createScreenCapture(all), "png", new File(folder, name + ".png"));
+        ImageIO.write(new Robot().createScreenCapture(all), "png", new File(folder, name + ".png"));
     }
 
     private static Component field(GenericDialog dialog, String label) {

@@ -64,6 +64,16 @@ public class WindowIT {
         IJ.doCommand(command);
     }
 
+    /**
+     * ImageJ runs a command in a thread of that name, which writes to the Recorder last. A command that begins before is
+     * lost to the Recorder.
+     */
+    private static void awaitEnd(String command) throws Exception {
+        Screen.await(
+                "the end of " + command,
+                () -> Thread.getAllStackTraces().keySet().stream().noneMatch(t -> t.getName().equals(command)));
+    }
+
     @Test
     public void recorderWritesTheDocumentedMacroAndItReplays() throws Exception {
         Path data = folder("tooth scan");
@@ -80,8 +90,7 @@ public class WindowIT {
         Screen.set(open, "Normalize", "true");
         Screen.screenshot("open-scan-dialog");
         Screen.press(open, 0);
-        // The Recorder writes a command down when it has ended.
-        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Open Scan"));
+        awaitEnd("Wagiri Open Scan...");
         ImagePlus sinograms = WindowManager.getCurrentImage();
         assertEquals(2, sinograms.getStackSize());
         assertTrue(sinograms.getStack().isVirtual());
@@ -95,7 +104,7 @@ public class WindowIT {
         Screen.set(reconstruct, "Pixel um", "1.3");
         Screen.screenshot("reconstruct-dialog");
         Screen.press(reconstruct, 0);
-        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Reconstruct"));
+        awaitEnd("Wagiri Reconstruct...");
         ImagePlus slices = WindowManager.getCurrentImage();
         assertEquals(2, slices.getStackSize());
         assertEquals(32, slices.getBitDepth());
@@ -238,15 +247,12 @@ public class WindowIT {
         Screen.press(first, 0);
         Screen.await("the error", () -> message("Wagiri Reconstruct...") != null);
         assertEquals("center: expected a number or auto (value = 'middle')", IJ.getErrorMessage());
-        Screen.onEventThread(() -> {
-            message("Wagiri Reconstruct...").dispose();
-            return null;
-        });
+        Screen.dismiss(message("Wagiri Reconstruct..."));
         Screen.await("the end of the first dialog", () -> !first.isShowing());
         GenericDialog second = Screen.dialog("Wagiri Reconstruct");
         assertEquals("/some/where", ((java.awt.TextField) second.getStringFields().get(0)).getText());
         Screen.press(second, 1);
-        Screen.await("the end", () -> !second.isShowing());
+        awaitEnd("Wagiri Reconstruct...");
     }
 
     @Test
