@@ -33,6 +33,9 @@ fn header_is_current() {
 #[test]
 fn every_exported_function_is_declared_once() {
     let header = generated();
+    // Declarations only: comments name functions too.
+    let code: Vec<&str> = header.lines().filter(|l| !l.trim_start().starts_with(['/', '*'])).collect();
+    let declared = |name: &str| code.iter().filter(|l| l.contains(&format!("{name}("))).count();
     for entry in std::fs::read_dir(root().join("src/capi")).unwrap() {
         let path = entry.unwrap().path();
         let text = if path.extension().is_some_and(|e| e == "rs") {
@@ -44,10 +47,7 @@ fn every_exported_function_is_declared_once() {
             let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let is_callback_type = name.is_empty();
             assert!(
-                is_callback_type
-                    || name.starts_with("wagiri_")
-                        && header.matches(&format!(" {name}(")).count() + header.matches(&format!("*{name}(")).count()
-                            == 1,
+                is_callback_type || name.starts_with("wagiri_") && declared(&name) == 1,
                 "{name} of {}",
                 path.display()
             );
