@@ -2,55 +2,22 @@
 
 mod common;
 
-use common::{Ellipse, Lcg, sinogram, xy};
-use ndarray::{Array2, Array3, ArrayView2, Axis, s, stack};
-use rayon::ThreadPool;
+use common::engine::*;
+use common::{Ellipse, sinogram, xy};
+use ndarray::{Array2, ArrayView2, Axis, s, stack};
 use std::f64::consts::PI;
-use wagiri::geometry::{uniform_angles, view_weights};
+use wagiri::geometry::uniform_angles;
 use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
-use wagiri::{Error, ErrorKind, Result};
 
 const FILTERS: [Filter; 3] = [Filter::Ramp, Filter::SheppLogan, Filter::Chesler];
-const CHESLER: FbpOptions = FbpOptions { filter: Filter::Chesler, engine: Engine::Direct, pad: false };
-
-fn pool(threads: usize) -> ThreadPool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
-}
-
-fn fbp(angles: &[f64], cols: usize, pixel_um: f64, options: FbpOptions) -> Fbp {
-    Fbp::new(angles, &view_weights(angles), cols, pixel_um, &options).unwrap()
-}
-
-/// One slice with the engine that `fbp` was made for.
-fn slice(fbp: &Fbp, sino: &Array2<f32>, center: f64) -> Array2<f32> {
-    volume(fbp, &pool(2), &sino.clone().insert_axis(Axis(0)), &[center]).unwrap().remove_axis_0()
-}
-
-fn volume(fbp: &Fbp, pool: &ThreadPool, sinos: &Array3<f32>, centers: &[f64]) -> Result<Array3<f32>> {
-    let (rows, _, cols) = sinos.dim();
-    // NaN shows what was never written.
-    let mut out = Array3::from_elem((rows, cols, cols), f32::NAN);
-    fbp.reconstruct(pool, sinos.view(), centers, out.view_mut(), &mut |_| Ok(()))?;
-    Ok(out)
-}
-
-trait RemoveAxis {
-    fn remove_axis_0(self) -> Array2<f32>;
-}
-impl RemoveAxis for Array3<f32> {
-    fn remove_axis_0(self) -> Array2<f32> {
-        self.index_axis_move(Axis(0), 0)
-    }
-}
-
-fn noise(views: usize, cols: usize, seed: u64) -> Array2<f32> {
-    let mut random = Lcg(seed);
-    Array2::from_shape_simple_fn((views, cols), || random.unit() as f32 * 2.0 - 0.5)
+/// The whole slice in f64.
+fn reference(fbp: &Fbp, sino: ArrayView2<f32>, center: f64) -> Array2<f64> {
+    fbp.reference_rows(sino, center, 0..sino.ncols()).unwrap()
 }
 
 /// rms and maximum of `a - b` over the maximum of |b|.
 fn difference<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f64>) -> (f64, f64) {
-    let (mut sum2, mut worst, mut top, mut count) = (0.0, 0.0f64, 0.0f64, 0.0);
+    let (mut sum2, mut worst, mut top, mut count) = (0.0f64, 0.0f64, 0.0f64, 0.0);
     for (a, b) in a.into_iter().zip(b) {
         let d = f64::from(*a) - b;
         assert!(d.is_finite());
@@ -59,7 +26,7 @@ fn difference<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Ite
         top = top.max(b.abs());
         count += 1.0;
     }
-    ((sum2 / count as f64).sqrt() / top, worst / top)
+    ((sum2 / count).sqrt() / top, worst / top)
 }
 
 /// The formulas word by word: extended view, convolution sum, linear interpolation, sum over the views.
@@ -123,9 +90,8 @@ fn reference_engine_computes_the_written_formulas() {
             ] {
                 let sino = noise(m, n, (n * m) as u64);
                 let angles = uniform_angles(m, 0.37, PI);
-                let ours = fbp(&angles, n, 12.5, FbpOptions { filter, engine: Engine::Reference, pad })
-                    .reference_slice(sino.view(), center)
-                    .unwrap();
+                let fbp = fbp(&angles, n, 12.5, FbpOptions { filter, engine: Engine::Reference, pad });
+                let ours = reference(&fbp, sino.view(), center);
                 let truth = plain(&sino, filter, pad, center, 0.37, 12.5e-4);
                 let top = truth.iter().fold(0.0f64, |a, b| a.max(b.abs()));
                 let worst = ours.iter().zip(&truth).fold(0.0f64, |a, (x, y)| a.max((x - y).abs()));
@@ -173,7 +139,7 @@ fn direct_engine_agrees_with_the_reference() {
         sino += 0.01;
         let fbp = fbp(&angles, cols, 6.5, FbpOptions { filter, engine: Engine::Direct, pad });
         let ours = slice(&fbp, &sino, center);
-        let truth = fbp.reference_slice(sino.view(), center).unwrap();
+        let truth = reference(&fbp, sino.view(), center);
         let (rms, max) = difference(&ours, &truth);
         // Filtered values are rounded to 24 bits and summed in blocks of 32 views: some 1e-7 each, random in sign.
         assert!(rms <= 1e-6 && max <= 5e-6, "cols={cols} {filter:?}: rms {rms:e}, max {max:e}");
@@ -190,7 +156,7 @@ fn reference_engine_fills_a_volume_like_its_slices() {
     let centers = [11.5, 10.2];
     let out = volume(&fbp, &pool(3), &sinos, &centers).unwrap();
     for (i, center) in centers.into_iter().enumerate() {
-        let slice = fbp.reference_slice(sinos.index_axis(Axis(0), i), center).unwrap();
+        let slice = reference(&fbp, sinos.index_axis(Axis(0), i), center);
         assert_eq!(out.index_axis(Axis(0), i), slice.mapv(|v| v as f32));
     }
 }
@@ -204,6 +170,22 @@ fn mean_near(image: ArrayView2<f32>, x: f64, y: f64, radius: f64) -> f64 {
     });
     let (sum, count) = near.fold((0.0, 0.0), |(sum, count), (_, v)| (sum + f64::from(*v), count + 1.0));
     sum / count
+}
+
+#[test]
+fn slices_with_axes_of_their_own_agree_with_the_reference() {
+    let angles = uniform_angles(150, 0.0, PI);
+    let centers: Vec<f64> = (0..16).map(|row| 45.9 - 0.21 * row as f64).collect();
+    let sinos = centers.iter().map(|c| sinogram(&four_ellipses(40.0), &angles, 93, *c, 6.5).insert_axis(Axis(0)));
+    let sinos = sinos.reduce(|a, b| ndarray::concatenate![Axis(0), a, b]).unwrap();
+    let fbp = fbp(&angles, 93, 6.5, CHESLER);
+    let out = volume(&fbp, &pool(2), &sinos, &centers).unwrap();
+    for (row, center) in centers.into_iter().enumerate() {
+        let truth = reference(&fbp, sinos.index_axis(Axis(0), row), center);
+        let (rms, max) = difference(out.index_axis(Axis(0), row), &truth);
+        // As for one slice.
+        assert!(rms <= 1e-6 && max <= 5e-6, "row {row}: rms {rms:e}, max {max:e}");
+    }
 }
 
 /// Centre of mass of what exceeds half of `top`.
@@ -297,33 +279,40 @@ fn accuracy_on_four_ellipses_of_1024_px() {
     ];
     let sino = sinogram(&objects, &angles, cols, center, pixel_um);
     let fbp = fbp(&angles, cols, pixel_um, CHESLER);
-    let direct = slice(&fbp, &sino, center);
-    let reference = FbpOptions { engine: Engine::Reference, ..CHESLER };
-    let reference = slice(&self::fbp(&angles, cols, pixel_um, reference), &sino, center).mapv(f64::from);
-    let flat = |image: &dyn Fn(usize, usize) -> f64| {
-        let (mut sum, mut sum2, mut count) = (0.0, 0.0, 0.0);
-        for row in 0..cols {
-            for col in 0..cols {
-                let (x, y) = xy(cols, row, col);
-                let in_body = objects[0].level(x, y) < 1.0;
-                if in_body && objects.iter().all(|e| e.edge_distance_at_least(x, y) >= 8.0) {
-                    let inside = objects.iter().filter(|e| e.level(x, y) < 1.0);
-                    let d = image(row, col) - inside.map(|e| e.mu_per_cm).sum::<f64>();
-                    sum += d;
-                    sum2 += d * d;
-                    count += 1.0;
-                }
-            }
+    let image = slice(&fbp, &sino, center);
+    let (mut sum, mut sum2, mut count) = (0.0f64, 0.0f64, 0.0f64);
+    for ((row, col), value) in image.indexed_iter() {
+        let (x, y) = xy(cols, row, col);
+        if objects[0].level(x, y) < 1.0 && objects.iter().all(|e| e.edge_distance_at_least(x, y) >= 8.0) {
+            let inside = objects.iter().filter(|e| e.level(x, y) < 1.0);
+            let d = f64::from(*value) - inside.map(|e| e.mu_per_cm).sum::<f64>();
+            (sum, sum2, count) = (sum + d, sum2 + d * d, count + 1.0);
         }
-        ((sum2 / count as f64).sqrt(), sum / count)
-    };
-    for (rmse, bias) in [flat(&|y, x| f64::from(direct[[y, x]])), flat(&|y, x| reference[[y, x]])] {
-        println!("flat RMSE {rmse:e}, bias {bias:e}");
-        assert!(rmse <= 7.9e-4 && bias.abs() <= 1e-5, "RMSE {rmse:e}, bias {bias:e}");
     }
-    let (rms, max) = difference(&direct, &reference);
+    let (rmse, bias) = ((sum2 / count).sqrt(), sum / count);
+    println!("flat RMSE {rmse:e}, bias {bias:e} over {count} pixels");
+    // What double precision reaches with this filter and linear interpolation on such objects.
+    assert!(count > 2e5 && rmse <= 7.9e-4 && bias.abs() <= 1e-5, "RMSE {rmse:e}, bias {bias:e}");
+    // The reference is slow; a band of rows that cuts three ellipses speaks for the slice.
+    let truth = fbp.reference_rows(sino.view(), center, 400..440).unwrap();
+    let (rms, max) = difference(image.slice(s![400..440, ..]), &truth);
     println!("direct against reference: rms {rms:e}, max {max:e}");
     assert!(rms <= 1e-6 && max <= 5e-6, "rms {rms:e}, max {max:e}");
+}
+
+#[test]
+fn wide_images_keep_their_precision() {
+    // Beyond 5793 px 32-bit fixed point overflows, and f32 positions are off by 2e-4 px.
+    let (cols, center) = (6001, 3011.3);
+    let angles = uniform_angles(5, 0.3, PI);
+    let fbp = fbp(&angles, cols, 1.0, CHESLER);
+    let sino = noise(5, cols, 9);
+    let image = slice(&fbp, &sino, center);
+    for rows in [40..42, 2999..3001, 5900..5902] {
+        let truth = fbp.reference_rows(sino.view(), center, rows.clone()).unwrap();
+        let (rms, max) = difference(image.slice(s![rows, ..]), &truth);
+        assert!(rms <= 1e-6 && max <= 5e-6, "rms {rms:e}, max {max:e}");
+    }
 }
 
 #[test]
@@ -332,8 +321,9 @@ fn bits_do_not_depend_on_threads_or_slab_height() {
     let fbp = fbp(&angles, 90, 3.0, CHESLER);
     let sinos: Vec<_> = (0..23).map(|row| noise(163, 90, row).insert_axis(Axis(0))).collect();
     let sinos = ndarray::concatenate(Axis(0), &sinos.iter().map(|a| a.view()).collect::<Vec<_>>()).unwrap();
-    // A fixed axis, a tilted one, and one in steps.
-    for tilt in [|_| 44.1, |row| 44.0 + 0.05 * row as f64, |row: usize| 44.0 + (row / 6) as f64] {
+    // A fixed axis, a tilted one, a steep one, and one in steps.
+    let steep = |row| 20.3 + 2.3 * row as f64;
+    for tilt in [|_| 44.1, |row| 43.9 + 0.05 * row as f64, steep, |row: usize| 44.0 + (row / 6) as f64] {
         let centers: Vec<f64> = (0..23).map(tilt).collect();
         let whole = volume(&fbp, &pool(2), &sinos, &centers).unwrap();
         for threads in [1, 3, 7] {
@@ -346,97 +336,5 @@ fn bits_do_not_depend_on_threads_or_slab_height() {
                 assert_eq!(part, whole.slice(rows), "slabs of {height}");
             }
         }
-    }
-}
-
-#[test]
-fn arrays_with_other_memory_orders_give_the_same() {
-    let angles = uniform_angles(40, 0.0, PI);
-    let fbp = fbp(&angles, 30, 1.0, CHESLER);
-    let sinos = stack![Axis(0), noise(40, 30, 1), noise(40, 30, 2)];
-    let whole = volume(&fbp, &pool(1), &sinos, &[14.5; 2]).unwrap();
-    let (turned, mut out) = (sinos.t().as_standard_layout().into_owned(), Array3::zeros((30, 30, 2)));
-    let (view, out_view) = (turned.view().reversed_axes(), out.view_mut().reversed_axes());
-    fbp.reconstruct(&pool(1), view, &[14.5; 2], out_view, &mut |_| Ok(())).unwrap();
-    assert_eq!(out.t(), whole);
-}
-
-#[test]
-fn an_error_of_tick_stops_the_work_inside_a_slice() {
-    let angles = uniform_angles(700, 0.0, PI);
-    let caller = std::thread::current().id();
-    for engine in [Engine::Direct, Engine::Reference] {
-        let fbp = fbp(&angles, 320, 1.0, FbpOptions { engine, ..CHESLER });
-        let sinos = noise(700, 320, 3).insert_axis(Axis(0));
-        let mut out = Array3::zeros((1, 320, 320));
-        let mut seen = Vec::new();
-        let result = fbp.reconstruct(&pool(2), sinos.view(), &[150.0], out.view_mut(), &mut |part| {
-            assert_eq!(std::thread::current().id(), caller);
-            seen.push(part);
-            if seen.len() == 3 { Err(Error::cancelled("test")) } else { Ok(()) }
-        });
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
-        assert!(seen.len() == 3 && seen[2] < 1.0 && seen.is_sorted(), "{seen:?}");
-    }
-}
-
-#[test]
-fn progress_rises_from_0_to_1() {
-    let angles = uniform_angles(300, 0.0, PI);
-    let sinos = stack![Axis(0), noise(300, 64, 1), noise(300, 64, 2), noise(300, 64, 3)];
-    for engine in [Engine::Direct, Engine::Reference] {
-        let fbp = fbp(&angles, 64, 1.0, FbpOptions { engine, ..CHESLER });
-        let (mut seen, mut out) = (Vec::new(), Array3::zeros((3, 64, 64)));
-        let mut tick = |part: f64| {
-            seen.push(part);
-            Ok(())
-        };
-        fbp.reconstruct(&pool(2), sinos.view(), &[31.0, 31.0, 32.0], out.view_mut(), &mut tick).unwrap();
-        assert!(seen.is_sorted() && seen.first() == Some(&0.0) && seen.last() == Some(&1.0), "{seen:?}");
-    }
-}
-
-#[test]
-fn what_cannot_be_computed_is_refused_in_words() {
-    let angles = uniform_angles(10, 0.0, PI);
-    let weights = view_weights(&angles);
-    let new = |angles: &[f64], weights: &[f64], cols, pixel| Fbp::new(angles, weights, cols, pixel, &CHESLER).err();
-    for error in [
-        new(&[], &[], 8, 1.0),
-        new(&angles, &weights[1..], 8, 1.0),
-        new(&angles, &weights, 0, 1.0),
-        new(&angles, &weights, usize::MAX, 1.0),
-        new(&angles, &weights, 8, 0.0),
-        new(&angles, &weights, 8, f64::NAN),
-        new(&[f64::NAN; 10], &weights, 8, 1.0),
-        new(&angles, &[f64::INFINITY; 10], 8, 1.0),
-    ] {
-        assert_eq!(error.unwrap().kind(), ErrorKind::Invalid);
-    }
-    for engine in [Engine::Direct, Engine::Reference] {
-        let fbp = fbp(&angles, 8, 1.0, FbpOptions { engine, ..CHESLER });
-        let good = noise(10, 8, 1).insert_axis(Axis(0));
-        let message = |sinos: &Array3<f32>, centers: &[f64]| {
-            let mut out = Array3::zeros((1, 8, 8));
-            let error = fbp.reconstruct(&pool(1), sinos.view(), centers, out.view_mut(), &mut |_| Ok(())).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Invalid);
-            error.to_string()
-        };
-        for center in [-0.1, 7.1, f64::NAN] {
-            let text = message(&good, &[center]);
-            assert!(text.contains("0 to 7 px") && text.contains(&format!("center_px = {center}")), "{text}");
-        }
-        assert!(message(&good, &[]).contains("one rotation axis per row"));
-        let narrow = noise(10, 7, 1).insert_axis(Axis(0));
-        assert!(message(&narrow, &[3.0]).contains("[1, 10, 8]"));
-        for (view, value) in [(4, f32::NAN), (5, f32::INFINITY)] {
-            let mut bad = good.clone();
-            bad[[0, view, 6]] = value;
-            let text = message(&bad, &[3.0]);
-            assert!(text.contains(&format!("view = {view}")) && text.contains("column = 6"), "{text}");
-        }
-        let mut huge = good.clone();
-        huge[[0, 9, 3]] = 3e38;
-        assert!(message(&huge, &[3.0]).contains("too large"));
     }
 }

@@ -10,7 +10,7 @@ use wagiri::rings;
 /// The rule word by word, as slow as it reads.
 fn naive(sino: &Array2<f32>, kernel: usize) -> Array2<f32> {
     let (m, n) = sino.dim();
-    let k = if kernel > 1 && kernel % 2 == 0 { kernel + 1 } else { kernel };
+    let k = if kernel > 1 && kernel.is_multiple_of(2) { kernel + 1 } else { kernel };
     if k <= 1 {
         return sino.clone();
     }

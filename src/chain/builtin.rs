@@ -138,7 +138,7 @@ impl Stage for RingSort {
         Ok(StagePlan {
             output: input,
             halo: Halo::default(),
-            scratch_bytes: rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.threads),
+            scratch_bytes: rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.kernel_px, self.threads),
             cost_per_row: in_place_cost(input, 400.0),
         })
     }

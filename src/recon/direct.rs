@@ -10,7 +10,6 @@ use super::{Fbp, View, inside, offset};
 use crate::error::Result;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// Views filtered and spread at a time; even, since views are filtered in pairs.
 const PANEL_VIEWS: usize = 128;
@@ -19,8 +18,11 @@ const REGISTER_VIEWS: usize = 32;
 /// Image rows and columns of a tile: what a thread works on at a time.
 const TILE_ROWS: usize = 32;
 const TILE_COLS: usize = 64;
-/// Zero columns on either side of a filtered view: pixels are taken a few at a time, also across the circle's edge.
-const GUARD: usize = 8;
+/// Most whole columns between the axes of slices that go side by side.
+const MAX_SHIFT: usize = 4;
+/// Zero columns on either side of a filtered view: room for shifts, and for pixels across the circle's edge, which are
+/// taken a few at a time.
+const GUARD: usize = 16;
 /// Most slices side by side: one cache line of f32.
 const MAX_LANES: usize = 16;
 /// Lanes of one slice group begin at a cache line: this many f32.
@@ -61,7 +63,7 @@ impl Fbp {
     }
 }
 
-/// Slices that share an axis share a pass; a tilted axis puts every slice in a pass of its own.
+/// Slices go through in passes: as many side by side as there are lanes and as their axes allow.
 pub(super) fn reconstruct(
     fbp: &Fbp,
     pool: &rayon::ThreadPool,
@@ -71,32 +73,46 @@ pub(super) fn reconstruct(
     tick: &mut dyn FnMut(f64) -> Result<()>,
 ) -> Result<()> {
     let mut first_row = 0;
-    for group in center_px.chunk_by(|a, b| a == b) {
-        for pass in group.chunks(MAX_LANES) {
-            let rows = s![first_row..first_row + pass.len(), .., ..];
-            let (before, all) = (first_row as f64, center_px.len() as f64);
-            let mut tick = |part: f64| tick((before + part * pass.len() as f64) / all);
-            let out = out.slice_mut(rows);
-            let job = Pass { fbp, pool, sinograms: sinograms.slice(rows), first_row, center_px: pass[0] };
-            match lanes_for(pass.len()) {
-                1 => job.run::<1, 8>(out, &mut tick)?,
-                4 => job.run::<4, 4>(out, &mut tick)?,
-                8 => job.run::<8, 4>(out, &mut tick)?,
-                _ => job.run::<MAX_LANES, 2>(out, &mut tick)?,
-            }
-            first_row += pass.len();
+    while first_row < center_px.len() {
+        let centers = &center_px[first_row..];
+        let centers = &centers[..side_by_side(centers)];
+        let rows = s![first_row..first_row + centers.len(), .., ..];
+        let (before, all) = (first_row as f64, center_px.len() as f64);
+        let mut tick = |part: f64| tick((before + part * centers.len() as f64) / all);
+        let out = out.slice_mut(rows);
+        let pass = Pass { fbp, pool, sinograms: sinograms.slice(rows), first_row, centers };
+        let tilted = centers.iter().any(|c| *c != centers[0]);
+        match (lanes_for(centers.len()), tilted) {
+            (1, _) => pass.run::<1, 8, false>(out, &mut tick)?,
+            (4, false) => pass.run::<4, 4, false>(out, &mut tick)?,
+            (4, true) => pass.run::<4, 4, true>(out, &mut tick)?,
+            (8, false) => pass.run::<8, 4, false>(out, &mut tick)?,
+            (8, true) => pass.run::<8, 2, true>(out, &mut tick)?,
+            (_, false) => pass.run::<MAX_LANES, 2, false>(out, &mut tick)?,
+            (_, true) => pass.run::<MAX_LANES, 1, true>(out, &mut tick)?,
         }
+        first_row += centers.len();
     }
     tick(1.0)
 }
 
-/// Up to [`MAX_LANES`] slices with one axis.
+/// How many of the first slices can go side by side.
+fn side_by_side(centers: &[f64]) -> usize {
+    let (mut low, mut high) = (f64::MAX, 0.0f64);
+    let fits = |center: &f64| {
+        (low, high) = (low.min(center.floor()), high.max(center.floor()));
+        high - low <= MAX_SHIFT as f64
+    };
+    centers.iter().take(MAX_LANES).map(fits).take_while(|fits| *fits).count()
+}
+
+/// Up to [`MAX_LANES`] slices side by side.
 struct Pass<'a> {
     fbp: &'a Fbp,
     pool: &'a rayon::ThreadPool,
     sinograms: ArrayView3<'a, f32>,
     first_row: usize,
-    center_px: f64,
+    centers: &'a [f64],
 }
 
 /// Part of the image in all slices.
@@ -107,13 +123,13 @@ struct Tile<'a> {
 }
 
 impl Pass<'_> {
-    /// `L` lanes, `Q` pixels in registers at a time.
-    fn run<const L: usize, const Q: usize>(
+    /// `L` lanes, `Q` pixels in registers at a time, lanes with axes of their own if `TILTED`.
+    fn run<const L: usize, const Q: usize, const TILTED: bool>(
         &self,
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        const { assert!(Q <= GUARD && TILE_COLS % Q == 0 && L <= MAX_LANES && PANEL_VIEWS % REGISTER_VIEWS == 0) }
+        const { assert!(Q + MAX_SHIFT + 3 <= GUARD && TILE_COLS.is_multiple_of(Q) && L <= MAX_LANES) }
         let (views, line_len) = (self.fbp.views.len(), self.fbp.line_len());
         let mut memory = vec![0.0; self.fbp.panel_views() * line_len * L + ALIGN];
         let aligned = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
@@ -124,12 +140,18 @@ impl Pass<'_> {
             let part = |of_panel: f64| (panel.start as f64 + of_panel * panel.len() as f64) / views as f64;
             let lines = &mut lines[..panel.len() * line_len];
             self.filter(panel.start, lines, &mut || tick(part(0.0)))?;
-            self.spread::<L, Q>(&self.fbp.views[panel.clone()], lines, &mut out, &mut |x| tick(part(x)))?;
+            self.spread::<L, Q, TILTED>(&self.fbp.views[panel.clone()], lines, &mut out, &mut |x| tick(part(x)))?;
         }
         Ok(())
     }
 
+    /// First column at or left of every axis.
+    fn base_col(&self) -> usize {
+        self.centers.iter().fold(f64::MAX, |low, c| low.min(c.floor())) as usize
+    }
+
     /// Fills `lines` `[view][GUARD + col + GUARD][lane]` with filtered views, weights included, from `first_view` on.
+    /// Lanes are shifted by whole columns, so that all axes fall between the same two.
     fn filter<const L: usize>(
         &self,
         first_view: usize,
@@ -146,12 +168,14 @@ impl Pass<'_> {
             let first_view = first_view + 2 * chunk * pairs_per_tick;
             let filter_pair = |scratch: &mut Scratch, (pair, lines): (usize, &mut [[f32; L]])| -> Result<()> {
                 let view = first_view + 2 * pair;
+                let base_col = self.base_col();
                 for (lane, sinogram) in self.sinograms.outer_iter().enumerate() {
                     let row = self.first_row + lane;
                     let filtered = fbp.filter_pair(sinogram, view, scratch).map_err(|e| e.with("row", row))?;
+                    let start = GUARD + base_col - self.centers[lane] as usize;
                     for (second, line) in lines.chunks_mut(line_len).enumerate() {
                         let weight = fbp.views[view + second].weight_per_cm;
-                        for (out, z) in line[GUARD..].iter_mut().zip(filtered) {
+                        for (out, z) in line[start..].iter_mut().zip(filtered) {
                             out[lane] = (weight * if second == 0 { z.re } else { z.im }) as f32;
                         }
                     }
@@ -165,7 +189,7 @@ impl Pass<'_> {
     }
 
     /// Adds a panel of filtered views to the image.
-    fn spread<const L: usize, const Q: usize>(
+    fn spread<const L: usize, const Q: usize, const TILTED: bool>(
         &self,
         views: &[View],
         lines: &[[f32; L]],
@@ -182,7 +206,7 @@ impl Pass<'_> {
                 self.pool.install(|| {
                     tiles.par_iter_mut().for_each_init(
                         || vec![[0.0; L]; TILE_ROWS * TILE_COLS],
-                        |sums, tile| self.tile::<L, Q>(views, lines, tile, sums),
+                        |sums, tile| self.tile::<L, Q, TILTED>(views, lines, tile, sums),
                     );
                 });
             }
@@ -191,7 +215,7 @@ impl Pass<'_> {
     }
 
     /// Adds a panel of filtered views to one tile.
-    fn tile<const L: usize, const Q: usize>(
+    fn tile<const L: usize, const Q: usize, const TILTED: bool>(
         &self,
         views: &[View],
         lines: &[[f32; L]],
@@ -199,25 +223,41 @@ impl Pass<'_> {
         sums: &mut [[f32; L]],
     ) {
         let (cols, line_len) = (self.fbp.cols, self.fbp.line_len());
-        let rows = tile.out.len_of(Axis(1));
-        let last_x = tile.first_x + tile.out.len_of(Axis(2));
-        // Columns of the tile that lie in the circle, row by row.
-        let ranges: [Range<usize>; TILE_ROWS] = std::array::from_fn(|i| {
-            let x = if i < rows { inside(cols, self.center_px, tile.first_y + i) } else { 0..0 };
-            x.start.clamp(tile.first_x, last_x) - tile.first_x..x.end.clamp(tile.first_x, last_x) - tile.first_x
-        });
-        let left = offset(cols, tile.first_x);
+        // Columns of the tile that lie in the circle of an axis.
+        let (first_x, last_x) = (tile.first_x, tile.first_x + tile.out.len_of(Axis(2)));
+        let first_y = tile.first_y;
+        let in_circle = |center: f64, i: usize| {
+            let x = inside(cols, center, first_y + i);
+            x.start.clamp(first_x, last_x) - first_x..x.end.clamp(first_x, last_x) - first_x
+        };
+        // All circles have the same middle: the widest holds the others.
+        let middle = (cols as f64 - 1.0) / 2.0;
+        let nearer = |a: f64, b: f64| if (b - middle).abs() < (a - middle).abs() { b } else { a };
+        let widest = self.centers.iter().copied().fold(self.centers[0], nearer);
+        // An axis is a whole column and a fraction; with one axis the fraction is in the ray, else in the lanes.
+        let base = ((GUARD + self.base_col()) as i64) << 32;
+        let mut fractions = [0u32; L];
+        for (fraction, center) in fractions.iter_mut().zip(self.centers) {
+            *fraction = fixed(center.fract()) as u32;
+        }
+        let base = if TILTED { base } else { base + i64::from(fractions[0]) };
+        let left = offset(cols, first_x);
         let mut rays = [Ray { start: 0, step: 0 }; REGISTER_VIEWS];
         sums.fill([0.0; L]);
         for (views, lines) in views.chunks(REGISTER_VIEWS).zip(lines.chunks(REGISTER_VIEWS * line_len)) {
-            for (i, range) in ranges.iter().enumerate().filter(|(_, range)| !range.is_empty()) {
-                let y = -offset(cols, tile.first_y + i);
+            for i in 0..tile.out.len_of(Axis(1)) {
+                let range = in_circle(widest, i);
+                if range.is_empty() {
+                    continue;
+                }
+                let y = -offset(cols, first_y + i);
                 for (ray, view) in rays.iter_mut().zip(views) {
-                    *ray = Ray::new(left * view.cos + y * view.sin + self.center_px + GUARD as f64, view.cos);
+                    *ray = Ray { start: base + fixed(left * view.cos + y * view.sin), step: fixed(view.cos) };
                 }
                 let sums = &mut sums[i * TILE_COLS..(i + 1) * TILE_COLS].as_chunks_mut::<Q>().0;
                 for quad in range.start / Q..range.end.div_ceil(Q) {
-                    let sum = sum_views::<L, Q>(&rays[..views.len()], (quad * Q) as i64, lines, line_len);
+                    let rays = &rays[..views.len()];
+                    let sum = sum_views::<L, Q, TILTED>(rays, (quad * Q) as i64, &fractions, lines, line_len);
                     for (total, part) in sums[quad].iter_mut().zip(sum) {
                         total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
                     }
@@ -225,7 +265,8 @@ impl Pass<'_> {
             }
         }
         for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
-            for ((mut row, range), sums) in slice.rows_mut().into_iter().zip(&ranges).zip(sums.chunks(TILE_COLS)) {
+            for (i, (mut row, sums)) in slice.rows_mut().into_iter().zip(sums.chunks(TILE_COLS)).enumerate() {
+                let range = in_circle(self.centers[lane], i);
                 for (out, sum) in row.iter_mut().zip(sums).take(range.end).skip(range.start) {
                     *out += sum[lane];
                 }
@@ -234,25 +275,27 @@ impl Pass<'_> {
     }
 }
 
-/// Where the pixels of a row see the detector in one view, in columns times 2³²: exact steps, however wide the image.
+/// Columns times 2³²: steps from pixel to pixel are exact, however wide the image.
+fn fixed(px: f64) -> i64 {
+    (px * (1u64 << 32) as f64) as i64
+}
+
+/// Where the pixels of a row see the detector in one view, see [`fixed`].
 #[derive(Clone, Copy)]
 struct Ray {
     start: i64,
     step: i64,
 }
 
-impl Ray {
-    fn new(start_px: f64, step_px: f64) -> Self {
-        let fixed = |px: f64| (px * (1u64 << 32) as f64).round() as i64;
-        Ray { start: fixed(start_px), step: fixed(step_px) }
-    }
-}
-
 /// Sums up to [`REGISTER_VIEWS`] views for `Q` pixels from `first` on.
+///
+/// With `TILTED`, `fractions` are added to the positions lane by lane. This is the same integer that a ray with the
+/// fraction in it holds, so the result is the same too.
 #[inline]
-fn sum_views<const L: usize, const Q: usize>(
+fn sum_views<const L: usize, const Q: usize, const TILTED: bool>(
     rays: &[Ray],
     first: i64,
+    fractions: &[u32; L],
     lines: &[[f32; L]],
     line_len: usize,
 ) -> [[f32; L]; Q] {
@@ -260,17 +303,40 @@ fn sum_views<const L: usize, const Q: usize>(
     for (ray, line) in rays.iter().zip(lines.chunks_exact(line_len)) {
         let mut position = ray.start + first * ray.step;
         for sum in &mut sums {
-            // The upper half is the column, the upper 24 bits of the lower half are the fraction: all that f32 holds.
-            let col = (position >> 32) as usize;
-            let fraction = (position as u32 >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32);
-            let [a, b] = [&line[col], &line[col + 1]];
-            for l in 0..L {
-                sum[l] += a[l] + (b[l] - a[l]) * fraction;
+            // The upper half is the column, the lower half the fraction.
+            let (col, low) = ((position >> 32) as usize, position as u32);
+            if TILTED {
+                let q = &line[col..col + 3];
+                for l in 0..L {
+                    let fraction = low.wrapping_add(fractions[l]);
+                    let carry = fraction < low;
+                    let (a, b) = (either(carry, q[1][l], q[0][l]), either(carry, q[2][l], q[1][l]));
+                    sum[l] += a + (b - a) * weight(fraction);
+                }
+            } else {
+                let q = &line[col..col + 2];
+                let weight = weight(low);
+                for l in 0..L {
+                    sum[l] += q[0][l] + (q[1][l] - q[0][l]) * weight;
+                }
             }
             position += ray.step;
         }
     }
     sums
+}
+
+/// `if yes { a } else { b }` in a form that compilers turn into vector code.
+#[inline]
+fn either(yes: bool, a: f32, b: f32) -> f32 {
+    let mask = u32::from(yes).wrapping_neg();
+    f32::from_bits(a.to_bits() & mask | b.to_bits() & !mask)
+}
+
+/// The upper 24 bits of a fraction of 32: all that f32 holds.
+#[inline]
+fn weight(fraction: u32) -> f32 {
+    (fraction >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32)
 }
 
 /// Cuts a band of image rows that begins at `first_y` into tiles.

@@ -132,19 +132,20 @@ impl Fbp {
         }
     }
 
-    /// One slice `[view, col]` → `[y, x]` in f64 throughout, on the calling thread, whatever the engine: the number that
-    /// every other engine is measured against.
+    /// Image rows `rows` of one slice `[view, col]` → `[y, x]`, in f64 throughout, on the calling thread, whatever the
+    /// engine: the numbers that every other engine is measured against.
     ///
-    /// Errors: as [`Fbp::reconstruct`].
-    pub fn reference_slice(&self, sinogram: ArrayView2<f32>, center_px: f64) -> Result<Array2<f64>> {
+    /// Errors: as [`Fbp::reconstruct`], and rows beyond the image.
+    pub fn reference_rows(&self, sinogram: ArrayView2<f32>, center_px: f64, rows: Range<usize>) -> Result<Array2<f64>> {
         self.check_shape("sinogram", sinogram.shape(), [self.views.len(), self.cols])?;
         self.check_center(0, center_px)?;
-        let filtered = reference::filtered(self, sinogram, &mut || Ok(()))?;
-        let mut image = Array2::zeros((self.cols, self.cols));
-        for (y, mut row) in image.rows_mut().into_iter().enumerate() {
-            row.iter_mut().enumerate().for_each(|(x, v)| *v = reference::pixel(self, &filtered, center_px, y, x));
+        if rows.start > rows.end || rows.end > self.cols {
+            let message = format!("expected image rows within 0..{}", self.cols);
+            return Err(Error::invalid(PLACE, message).with("rows", format!("{rows:?}")));
         }
-        Ok(image)
+        let filtered = reference::filtered(self, sinogram, &mut || Ok(()))?;
+        let pixel = |(y, x)| reference::pixel(self, &filtered, center_px, rows.start + y, x);
+        Ok(Array2::from_shape_fn((rows.len(), self.cols), pixel))
     }
 
     fn check_shape<const D: usize>(&self, what: &'static str, shape: &[usize], expected: [usize; D]) -> Result<()> {

@@ -20,10 +20,13 @@ pub fn odd_kernel(kernel_px: usize) -> usize {
 }
 
 /// Working memory of [`sort`] for one sinogram, bytes.
-pub fn sort_scratch_bytes(views: usize, cols: usize, threads: usize) -> u64 {
-    let (views, cols) = (views as u64, cols as u64);
-    let per_thread = 4 * views * BLOCK as u64 + 4 * (LANES as u64) * (2 * cols + 1).min(256);
-    8 * views * cols + threads as u64 * per_thread
+pub fn sort_scratch_bytes(views: usize, cols: usize, kernel_px: usize, threads: usize) -> u64 {
+    let kernel = odd_kernel(kernel_px);
+    if kernel <= 1 {
+        return 0;
+    }
+    let per_thread = 4 * (views * BLOCK + LANES * kernel);
+    (8 * views * cols + threads * per_thread) as u64
 }
 
 /// Removes stripes from one sinogram `[view, col]` in place. Any unit; the set of ranks of each column is kept.

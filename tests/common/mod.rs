@@ -3,6 +3,8 @@
 // Each test file uses its own part.
 #![allow(dead_code)]
 
+pub mod engine;
+
 use ndarray::Array2;
 
 /// Reproducible pseudo-random numbers (Knuth's MMIX constants); enough for test data.

@@ -1,0 +1,66 @@
+//! The reconstruction stays within the working memory that it announces. A file of its own: it counts all allocations.
+
+use ndarray::Array3;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::f64::consts::PI;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use wagiri::geometry::{uniform_angles, view_weights};
+use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
+use wagiri::rings;
+
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(now, Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Most bytes in use at a time during `work` beyond those before it.
+fn peak(work: impl FnOnce()) -> usize {
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    work();
+    PEAK.load(Relaxed) - before
+}
+
+#[test]
+fn measured_memory_is_what_was_announced() {
+    let (views, cols) = (200, 300);
+    let angles = uniform_angles(views, 0.0, PI);
+    // Threads of rayon and messages between them allocate a little too.
+    let slack = 64 << 10;
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.broadcast(|_| ());
+        for (rows, engine) in [(1, Engine::Direct), (3, Engine::Direct), (20, Engine::Direct), (2, Engine::Reference)] {
+            let options = FbpOptions { filter: Filter::Chesler, engine, pad: true };
+            let fbp = Fbp::new(&angles, &view_weights(&angles), cols, 1.0, &options).unwrap();
+            let sinos = Array3::from_elem((rows, views, cols), 0.5);
+            let mut out = Array3::zeros((rows, cols, cols));
+            let center = vec![149.2; rows];
+            let used = peak(|| fbp.reconstruct(&pool, sinos.view(), &center, out.view_mut(), &mut |_| Ok(())).unwrap());
+            let announced = fbp.scratch_bytes(rows, threads) as usize;
+            let what = format!("{engine:?}, {rows} rows, {threads} threads: {used} used, {announced} announced");
+            assert!(used <= announced + slack, "{what}");
+            // A promise far too high would waste the memory budget.
+            assert!(announced <= used * 13 / 10 + slack, "{what}");
+        }
+        let mut sino = ndarray::Array2::from_shape_fn((views, cols), |(m, n)| ((m * 31 + n * 17) % 101) as f32);
+        let used = peak(|| pool.install(|| rings::sort(sino.view_mut(), 5).unwrap()));
+        let announced = rings::sort_scratch_bytes(views, cols, 5, threads) as usize;
+        assert!(used <= announced + slack && announced <= used * 13 / 10 + slack, "{used} used, {announced} announced");
+    }
+}
