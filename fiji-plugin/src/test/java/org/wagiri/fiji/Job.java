@@ -1,0 +1,74 @@
+package org.wagiri.fiji;
+
+import static org.junit.Assert.assertArrayEquals;
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.lang.reflect.Method;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.Arrays;
+
+/** What the tests of the finished jar share: data, macros, and the same job done through the Java classes. */
+final class Job {
+    static final String TOOTH = data("tooth/tooth.h5");
+
+    private Job() {}
+
+    static String data(String name) {
+        return Paths.get(System.getProperty("wagiri.data"), name).normalize().toString().replace('\\', '/');
+    }
+
+    static File jar() {
+        File jar = new File(System.getProperty("wagiri.jar"));
+        assertTrue(jar + " is missing", jar.isFile());
+        return jar;
+    }
+
+    static String macro(String name) throws IOException {
+        return read(Paths.get(System.getProperty("wagiri.macros"), name));
+    }
+
+    static String read(Path file) throws IOException {
+        return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+    }
+
+    /** Names of the files in a folder, sorted. */
+    static String list(Path folder) {
+        String[] names = folder.toFile().list();
+        Arrays.sort(names);
+        return Arrays.toString(names);
+    }
+
+    static void assertSameFiles(Path expected, Path actual) throws IOException {
+        assertEquals(list(expected), list(actual));
+        for (String name : expected.toFile().list()) {
+            assertArrayEquals(
+                    name, Files.readAllBytes(expected.resolve(name)), Files.readAllBytes(actual.resolve(name)));
+        }
+    }
+
+    /** Runs a chain through org.wagiri out of the jar, in a class loader of its own. */
+    static void runInJava(String scan, String chain, Path out) throws Exception {
+        try (URLClassLoader loader = new URLClassLoader(new URL[] {jar().toURI().toURL()}, null)) {
+            Class<?> contexts = loader.loadClass("org.wagiri.Context");
+            Class<?> scans = loader.loadClass("org.wagiri.Scan");
+            Class<?> chains = loader.loadClass("org.wagiri.Chain");
+            Class<?> listeners = loader.loadClass("org.wagiri.ProgressListener");
+            Method run = chains.getMethod("run", contexts, scans, String.class, listeners);
+            try (AutoCloseable context = (AutoCloseable) contexts.getMethod("create").invoke(null);
+                    AutoCloseable opened = (AutoCloseable) scans.getMethod("open", String.class).invoke(null, scan);
+                    AutoCloseable parsed =
+                            (AutoCloseable)
+                                    chains.getMethod("parse", contexts, String.class).invoke(null, context, chain)) {
+                run.invoke(parsed, context, opened, out.toString(), null);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+package org.wagiri.fiji;
+
+import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNotNull;
+import static org.junit.Assert.assertTrue;
+
+import ij.IJ;
+import ij.ImageJ;
+import ij.ImagePlus;
+import ij.WindowManager;
+import ij.gui.GenericDialog;
+import ij.gui.MessageDialog;
+import ij.io.FileSaver;
+import ij.plugin.frame.Recorder;
+import ij.process.ShortProcessor;
+import java.awt.Robot;
+import java.awt.Window;
+import java.awt.event.KeyEvent;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.Before;
+import org.junit.BeforeClass;
+import org.junit.ClassRule;
+import org.junit.Test;
+import org.junit.rules.TemporaryFolder;
+
+/** The commands in a real window of stock ImageJ, out of the finished jar. Needs a screen. */
+public class WindowIT {
+    @ClassRule public static final TemporaryFolder FOLDER = new TemporaryFolder();
+
+    private static ImageJ imageJ;
+
+    @BeforeClass
+    public static void start() throws Exception {
+        Screen.need();
+        Path home = Files.createDirectories(FOLDER.getRoot().toPath().resolve("imagej"));
+        Path plugins = Files.createDirectories(home.resolve("plugins"));
+        Files.copy(Job.jar().toPath(), plugins.resolve(Job.jar().getName()));
+        System.setProperty("plugins.dir", home.toString());
+        System.setProperty("user.home", home.toString());
+        imageJ = new ImageJ(null, ImageJ.EMBEDDED);
+        Screen.await("the window of ImageJ", imageJ::isShowing);
+    }
+
+    @Before
+    public void closeImages() {
+        WindowManager.closeAllWindows();
+        IJ.log("\\Clear");
+    }
+
+    private static Path folder(String name) throws Exception {
+        return Files.createDirectories(FOLDER.getRoot().toPath().resolve(name));
+    }
+
+    /** Presses a menu entry, as a user does. */
+    private static void choose(String command) {
+        IJ.doCommand(command);
+    }
+
+    @Test
+    public void recorderWritesTheDocumentedMacroAndItReplays() throws Exception {
+        Path data = folder("tooth scan");
+        Path scan = data.resolve("tooth.h5");
+        Path out = data.resolve("rec");
+        Files.copy(Paths.get(Job.TOOTH), scan);
+        Screen.onEventThread(() -> new Recorder());
+
+        choose("Wagiri Open Scan...");
+        GenericDialog open = Screen.dialog("Wagiri Open Scan");
+        Screen.set(open, "Path", scan.toString());
+        Screen.set(open, "Show", "sinograms");
+        Screen.set(open, "Last", "1");
+        Screen.set(open, "Normalize", "true");
+        Screen.screenshot("open-scan-dialog");
+        Screen.press(open, 0);
+        // The Recorder writes a command down when it has ended.
+        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Open Scan"));
+        ImagePlus sinograms = WindowManager.getCurrentImage();
+        assertEquals(2, sinograms.getStackSize());
+        assertTrue(sinograms.getStack().isVirtual());
+        assertEquals("row 1", sinograms.getStack().getSliceLabel(2));
+
+        choose("Wagiri Reconstruct...");
+        GenericDialog reconstruct = Screen.dialog("Wagiri Reconstruct");
+        Screen.set(reconstruct, "Output", out.toString());
+        Screen.set(reconstruct, "Center", "296");
+        Screen.set(reconstruct, "Ring kernel", "7");
+        Screen.set(reconstruct, "Pixel um", "1.3");
+        Screen.screenshot("reconstruct-dialog");
+        Screen.press(reconstruct, 0);
+        Screen.await("the Recorder", () -> Recorder.getInstance().getText().contains("Wagiri Reconstruct"));
+        ImagePlus slices = WindowManager.getCurrentImage();
+        assertEquals(2, slices.getStackSize());
+        assertEquals(32, slices.getBitDepth());
+        assertTrue(slices.getStack().isVirtual());
+        assertEquals("rec00001.tif", slices.getStack().getSliceLabel(2));
+        assertEquals("\u00b5m", slices.getCalibration().getUnit());
+        assertEquals(1.3, slices.getCalibration().pixelWidth, 0);
+        assertEquals(1.3, slices.getCalibration().pixelHeight, 0);
+        assertEquals(1.3, slices.getCalibration().pixelDepth, 0);
+        assertEquals("296", slices.getProp("wagiri.center"));
+        assertTrue(slices.getInfoProperty().contains("ring_kernel=7"));
+        assertFalse(slices.getProcessor().isColorLut());
+        assertTrue(slices.getDisplayRangeMin() < slices.getDisplayRangeMax());
+        Screen.screenshot("reconstructed");
+
+        String recorded = Recorder.getInstance().getText();
+        assertEquals(Job.macro("recorded.ijm"), recorded.replace(data.toString(), "/data/tooth scan"));
+
+        // A slice that was deleted is told, and the window lives on.
+        Files.delete(out.resolve("rec00001.tif"));
+        slices.setSlice(2);
+        assertTrue(Float.isNaN(slices.getProcessor().getPixelValue(5, 5)));
+        assertTrue(IJ.getLog(), IJ.getLog().contains("rec00001.tif; was it moved or deleted?"));
+
+        closeImages();
+        Path again = data.resolve("again");
+        IJ.runMacro(recorded.replace("/rec]", "/again]"));
+        Job.runInJava(
+                Job.TOOTH, "normalise | ring.sort kernel_px=7 | recon.fbp center_px=296 pixel_um=1.3", data.resolve("java"));
+        Job.assertSameFiles(data.resolve("java"), again);
+        assertEquals(2, WindowManager.getImageCount());
+    }
+
+    /** A scan that takes a single thread a few seconds, so that there is something to stop. */
+    private static Path longScan() throws Exception {
+        Path scan = folder("long");
+        for (int i = 0; i < LONG_VIEWS; i++) {
+            save(scan.resolve(String.format(Locale.ROOT, "p%04d.tif", i)), 3000 + 10 * (i % 7));
+        }
+        save(FOLDER.getRoot().toPath().resolve("dark.tif"), 100);
+        save(FOLDER.getRoot().toPath().resolve("flat.tif"), 9000);
+        return scan;
+    }
+
+    private static final int LONG_VIEWS = 180;
+    private static final int LONG_ROWS = 240;
+    private static final int LONG_COLS = 400;
+
+    private static void save(Path file, int value) {
+        ShortProcessor processor = new ShortProcessor(LONG_COLS, LONG_ROWS);
+        for (int i = 0; i < processor.getPixelCount(); i++) {
+            processor.set(i, value + i % 13);
+        }
+        assertTrue(new FileSaver(new ImagePlus("", processor)).saveAsTiff(file.toString()));
+    }
+
+    @Test
+    public void escapeKeepsFinishedSlicesAndTheWindowStaysAlive() throws Exception {
+        Path out = FOLDER.getRoot().toPath().resolve("stopped");
+        String root = FOLDER.getRoot().getPath();
+        String options =
+                "path=[" + longScan() + "] dark=[" + root + "/dark.tif] flat=[" + root + "/flat.tif] angles=180"
+                        + " output=[" + out + "] center=199.5 pad=off threads=1";
+        // With memory for little more than one slice, slices come out a few at a time: what they need is in the sentence
+        // that refuses less.
+        IJ.redirectErrorMessages();
+        run(options + " memory_gb=0.000001");
+        double needed = Double.parseDouble(IJ.getLog().replaceAll("(?s).*needed = (\\d+) MB.*", "$1")) / 1000;
+        IJ.log("\\Clear");
+        AtomicReference<Throwable> ended = new AtomicReference<>();
+        Thread command =
+                new Thread(() -> {
+                    try {
+                        IJ.run("Wagiri Reconstruct...", options + " memory_gb=" + 1.2 * needed + " open");
+                    } catch (Throwable e) {
+                        ended.set(e);
+                    }
+                });
+        command.start();
+        Screen.await("the first slices", () -> !command.isAlive() || files(out) >= 2);
+        assertTrue("the run ended too early: " + IJ.getLog(), command.isAlive());
+        List<Long> answers = new ArrayList<>();
+        for (int i = 0; i < 15; i++) {
+            long before = System.nanoTime();
+            Screen.onEventThread(() -> null);
+            answers.add((System.nanoTime() - before) / 1_000_000);
+        }
+        Screen.screenshot("running");
+        Screen.onEventThread(() -> {
+            imageJ.toFront();
+            imageJ.requestFocus();
+            return null;
+        });
+        Screen.await("the focus", imageJ::isFocused);
+        Robot robot = new Robot();
+        robot.keyPress(KeyEvent.VK_ESCAPE);
+        robot.keyRelease(KeyEvent.VK_ESCAPE);
+        robot.waitForIdle();
+        int atEscape = files(out);
+        command.join(60_000);
+        assertFalse(command.isAlive());
+        Collections.sort(answers);
+        assertTrue("the event thread answered in ms: " + answers, answers.get(answers.size() / 2) < 200);
+
+        int kept = files(out);
+        assertTrue(kept + " slices kept", kept >= 2 && kept < LONG_ROWS);
+        System.out.println("Escape at " + atEscape + " slices, kept " + kept);
+        String log = IJ.getLog();
+        assertTrue(log, log.contains("wagiri: stopped on Escape: " + kept + " of " + LONG_ROWS + " slices are finished"));
+        ImagePlus shown = WindowManager.getCurrentImage();
+        assertNotNull(shown);
+        assertEquals(kept, shown.getStackSize());
+        for (int n = 1; n <= kept; n++) {
+            assertEquals(LONG_COLS, shown.getStack().getProcessor(n).getWidth());
+        }
+        // A script that called the command stops too.
+        assertEquals(String.valueOf(ij.Macro.MACRO_CANCELED), String.valueOf(ended.get().getMessage()));
+    }
+
+    /** Runs the command and ignores that a failed one ends its script. */
+    private static void run(String options) {
+        try {
+            IJ.run("Wagiri Reconstruct...", options);
+        } catch (RuntimeException e) {
+            assertEquals(ij.Macro.MACRO_CANCELED, e.getMessage());
+        }
+    }
+
+    private static int files(Path folder) {
+        String[] names = folder.toFile().list((dir, name) -> name.matches("rec\\d{5}\\.tif"));
+        return names == null ? 0 : names.length;
+    }
+
+    @Test
+    public void aMistakeInTheDialogIsToldAndTheDialogComesBackAsItWas() throws Exception {
+        choose("Wagiri Reconstruct...");
+        GenericDialog first = Screen.dialog("Wagiri Reconstruct");
+        Screen.set(first, "Center", "middle");
+        Screen.set(first, "Path", "/some/where");
+        Screen.press(first, 0);
+        Screen.await("the error", () -> message("Wagiri Reconstruct...") != null);
+        assertEquals("center: expected a number or auto (value = 'middle')", IJ.getErrorMessage());
+        Screen.onEventThread(() -> {
+            message("Wagiri Reconstruct...").dispose();
+            return null;
+        });
+        Screen.await("the end of the first dialog", () -> !first.isShowing());
+        GenericDialog second = Screen.dialog("Wagiri Reconstruct");
+        assertEquals("/some/where", ((java.awt.TextField) second.getStringFields().get(0)).getText());
+        Screen.press(second, 1);
+        Screen.await("the end", () -> !second.isShowing());
+    }
+
+    @Test
+    public void aMistakeInAMacroIsShownAndEndsTheMacro() throws Exception {
+        Path after = FOLDER.getRoot().toPath().resolve("after.txt");
+        String macro = "run('Wagiri Reconstruct...', 'outptu=x'); File.saveString('reached', '" + after + "');";
+        Thread running = new Thread(() -> IJ.runMacro(macro));
+        running.start();
+        GenericDialog error = Screen.dialog("Macro Error");
+        Screen.screenshot("macro-error");
+        Screen.press(error, 0);
+        running.join(60_000);
+        assertFalse(running.isAlive());
+        assertFalse(Files.exists(after));
+    }
+
+    private static Window message(String title) {
+        for (Window window : Window.getWindows()) {
+            if (window instanceof MessageDialog
+                    && window.isShowing()
+                    && ((MessageDialog) window).getTitle().equals(title)) {
+                return window;
+            }
+        }
+        return null;
+    }
+}

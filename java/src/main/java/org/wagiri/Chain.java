@@ -1,0 +1,77 @@
+package org.wagiri;
+
+import java.util.Objects;
+
+/**
+ * A checked chain of stages, such as {@code raw | normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto}.
+ *
+ * <p>Thread-safe; a change through {@link #set} does not touch a run that is under way.
+ */
+public final class Chain extends NativeHandle {
+    /** Stands for all rows or an automatic slab height. */
+    private static final int AUTO = -1;
+
+    private Chain(long id) {
+        super(id);
+    }
+
+    /** Parses and checks a chain of one line. */
+    public static Chain parse(Context context, String text) {
+        return new Chain(Native.chainParse(context.id(), text));
+    }
+
+    /** Sets a parameter from text: {@code set("recon.fbp", "center_px", "1023.5")}. */
+    public Chain set(String stage, String param, String value) {
+        Native.chainSet(id(), stage, param, value);
+        return this;
+    }
+
+    /** The text form, with every parameter that is not at its default. */
+    public String text() {
+        return Native.chainText(id());
+    }
+
+    /** Memory, disk and slabs of a run over all rows. */
+    public ChainPlan plan(Context context, Scan scan, ProgressListener listener) {
+        return plan(context, scan, AUTO, AUTO, listener);
+    }
+
+    /** Memory, disk and slabs of a run over the rows from {@code firstRow} up to, not including, {@code endRow}. */
+    public ChainPlan plan(Context context, Scan scan, int firstRow, int endRow, ProgressListener listener) {
+        return Native.chainPlan(context.id(), scan.id(), id(), firstRow, endRow, AUTO, listener);
+    }
+
+    /** One slice, without writing anything. A chain that ends before the reconstruction gives a sinogram. */
+    public Slice preview(Context context, Scan scan, int row, ProgressListener listener) {
+        return Native.chainPreview(context.id(), scan.id(), id(), row, listener);
+    }
+
+    /** All rows into TIFF files in {@code outDir}, which is made if it does not exist. */
+    public RunSummary run(Context context, Scan scan, String outDir, ProgressListener listener) {
+        return run(context, scan, outDir, AUTO, AUTO, listener);
+    }
+
+    /** The rows from {@code firstRow} up to, not including, {@code endRow} into TIFF files in {@code outDir}. */
+    public RunSummary run(
+            Context context, Scan scan, String outDir, int firstRow, int endRow, ProgressListener listener) {
+        Objects.requireNonNull(outDir, "outDir");
+        return Native.chainRun(context.id(), scan.id(), id(), outDir, firstRow, endRow, AUTO, listener);
+    }
+
+    /** All rows into a consumer. */
+    public RunSummary run(Context context, Scan scan, SliceConsumer consumer, ProgressListener listener) {
+        return run(context, scan, consumer, AUTO, AUTO, listener);
+    }
+
+    /** The rows from {@code firstRow} up to, not including, {@code endRow} into a consumer. */
+    public RunSummary run(
+            Context context,
+            Scan scan,
+            SliceConsumer consumer,
+            int firstRow,
+            int endRow,
+            ProgressListener listener) {
+        Objects.requireNonNull(consumer, "consumer");
+        return Native.chainRunInto(context.id(), scan.id(), id(), consumer, firstRow, endRow, AUTO, listener);
+    }
+}

@@ -1,0 +1,47 @@
+package org.wagiri;
+
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
+/** Thread pool, memory budget, device choice and the known stages. Thread-safe. */
+public final class Context extends NativeHandle {
+    private Context(long id) {
+        super(id);
+    }
+
+    /** All cores, half of the free memory, the fastest device. */
+    public static Context create() {
+        return create(0, 0, "auto");
+    }
+
+    /**
+     * @param threads compute threads, or 0 for all cores
+     * @param memoryBytes memory for slabs and buffers outside the Java heap, or 0 for half of what is free
+     * @param device {@code auto}, {@code cpu} or {@code gpu}
+     */
+    public static Context create(int threads, long memoryBytes, String device) {
+        Wagiri.load();
+        return new Context(Native.contextNew(threads, memoryBytes, device));
+    }
+
+    /** Compute threads. */
+    public int threads() {
+        return Native.contextThreads(id());
+    }
+
+    /** Memory budget, bytes. */
+    public long memoryBytes() {
+        return Native.contextMemoryBytes(id());
+    }
+
+    /** Loads a plugin library and adds its stages. */
+    public void loadPlugin(String path) {
+        Native.contextLoadPlugin(id(), path);
+    }
+
+    /** The stages that a chain can be made of. */
+    public List<StageInfo> stages() {
+        return Collections.unmodifiableList(Arrays.asList(Native.contextStages(id())));
+    }
+}

@@ -1,0 +1,98 @@
+package org.wagiri;
+
+/** The native methods, one per function of {@code src/jni}. Argument conversion only; no logic on either side. */
+final class Native {
+    static final int VIEW = 0;
+    static final int FLAT = 1;
+    static final int DARK = 2;
+
+    private Native() {}
+
+    static native int abiVersion();
+
+    static native String version();
+
+    static native String[] errorTable();
+
+    static native int openHandles();
+
+    static native void panicForTest(String text);
+
+    static native void free(long id);
+
+    static native long contextNew(int threads, long memoryBytes, String device);
+
+    static native int contextThreads(long context);
+
+    static native long contextMemoryBytes(long context);
+
+    static native void contextLoadPlugin(long context, String path);
+
+    static native StageInfo[] contextStages(long context);
+
+    static native long scanOpen(
+            String path,
+            String format,
+            String dark,
+            String flat,
+            String angles,
+            String dataset,
+            int firstView,
+            int endView);
+
+    static native ScanInfo scanInfo(long scan);
+
+    static native long scanFromArrays(
+            float[] views, float[] flats, float[] dark, int cols, double[] anglesRad, double pixelUm);
+
+    static native void scanReadFrame(long scan, int kind, int index, float[] out);
+
+    static native void scanReadSinogram(long scan, int row, boolean normalised, float[] out);
+
+    static native void scanNormalisedView(long scan, int view, float[] out);
+
+    static native AxisResult scanFindAxis(
+            long context, long scan, String method, ProgressListener listener);
+
+    static native long chainParse(long context, String text);
+
+    static native void chainSet(long chain, String stage, String param, String value);
+
+    static native String chainText(long chain);
+
+    static native ChainPlan chainPlan(
+            long context, long scan, long chain, int firstRow, int endRow, int slabRows, ProgressListener listener);
+
+    static native Slice chainPreview(long context, long scan, long chain, int row, ProgressListener listener);
+
+    static native RunSummary chainRun(
+            long context,
+            long scan,
+            long chain,
+            String outDir,
+            int firstRow,
+            int endRow,
+            int slabRows,
+            ProgressListener listener);
+
+    static native RunSummary chainRunInto(
+            long context,
+            long scan,
+            long chain,
+            SliceConsumer consumer,
+            int firstRow,
+            int endRow,
+            int slabRows,
+            ProgressListener listener);
+
+    static native float[] reconstruct(
+            long context,
+            float[] sinogram,
+            int cols,
+            double[] anglesRad,
+            double centerPx,
+            double pixelUm,
+            String filter,
+            boolean pad,
+            ProgressListener listener);
+}

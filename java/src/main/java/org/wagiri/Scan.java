@@ -1,0 +1,112 @@
+package org.wagiri;
+
+import java.util.Objects;
+
+/** A scan on disk that is read by frame or row band, never whole. Thread-safe. */
+public final class Scan extends NativeHandle {
+    private final ScanInfo info;
+
+    private Scan(long id, ScanInfo info) {
+        super(id);
+        this.info = info;
+    }
+
+    /** Opens a scan; looks at the files to find the format. */
+    public static Scan open(String path) {
+        return open(path, new ScanOptions());
+    }
+
+    /** Opens a scan. */
+    public static Scan open(String path, ScanOptions options) {
+        Wagiri.load();
+        return wrap(
+                Native.scanOpen(
+                        Objects.requireNonNull(path, "path"),
+                        options.format,
+                        options.dark,
+                        options.flat,
+                        options.angles,
+                        options.dataset,
+                        options.firstView,
+                        options.endView));
+    }
+
+    /**
+     * A scan that is already in memory; the arrays are copied.
+     *
+     * @param views {@code views * rows * cols} counts
+     * @param flats direct-beam images, {@code flats * rows * cols} counts, spread evenly in time over the views
+     * @param dark {@code rows * cols} counts without beam
+     * @param cols detector columns
+     * @param geometry angles and pixel size; its centre is not used
+     */
+    public static Scan fromArrays(float[] views, float[] flats, float[] dark, int cols, Geometry geometry) {
+        Wagiri.load();
+        return wrap(Native.scanFromArrays(views, flats, dark, cols, geometry.anglesRad, geometry.pixelUm));
+    }
+
+    private static Scan wrap(long id) {
+        try {
+            return new Scan(id, Native.scanInfo(id));
+        } catch (RuntimeException e) {
+            Native.free(id);
+            throw e;
+        }
+    }
+
+    /** Sizes, angles, pixel size. */
+    public ScanInfo info() {
+        return info;
+    }
+
+    /** Projection {@code view} in counts: {@code rows * cols} values. */
+    public float[] view(int view) {
+        return frame(Native.VIEW, view);
+    }
+
+    /** Direct-beam image {@code index} in counts, in order of time. */
+    public float[] flat(int index) {
+        return frame(Native.FLAT, index);
+    }
+
+    /** Image without beam in counts. */
+    public float[] dark() {
+        return frame(Native.DARK, 0);
+    }
+
+    /** Counts of detector row {@code row} in all views: {@code views * cols} values. */
+    public float[] sinogram(int row) {
+        float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
+        Native.scanReadSinogram(id(), row, false, out);
+        return out;
+    }
+
+    /** Absorbance ln(I0/I) of projection {@code view}: {@code rows * cols} values, repaired as for a reconstruction. */
+    public float[] normalisedView(int view) {
+        float[] out = new float[Math.multiplyExact(info.rows(), info.cols())];
+        Native.scanNormalisedView(id(), view, out);
+        return out;
+    }
+
+    /** Absorbance ln(I0/I) of detector row {@code row} in all views: {@code views * cols} values. */
+    public float[] normalisedSinogram(int row) {
+        float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
+        Native.scanReadSinogram(id(), row, true, out);
+        return out;
+    }
+
+    /**
+     * Searches the rotation axis; refuses to guess when the confidence is low.
+     *
+     * @param method {@code auto}, or one of the methods that the error for an unknown one lists
+     */
+    public AxisResult findAxis(Context context, String method, ProgressListener listener) {
+        return Native.scanFindAxis(context.id(), id(), method, listener);
+    }
+
+    private float[] frame(int kind, int index) {
+        float[] out = new float[Math.multiplyExact(info.rows(), info.cols())];
+        Native.scanReadFrame(id(), kind, index, out);
+        return out;
+    }
+}

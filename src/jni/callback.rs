@@ -1,0 +1,113 @@
+//! Progress listeners and slice consumers, called on the thread that made the native call.
+
+use super::convert;
+use super::throw::{Failure, Result, take_pending};
+use crate::error::Error;
+use crate::io::SliceSink;
+use crate::progress::{Progress, Report};
+use jni::objects::{JObject, JValue};
+use jni::{Env, jni_sig, jni_str};
+use ndarray::{Array2, ArrayView2};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Runs `work` with a [`Progress`] that reports to `listener`, which may be null.
+pub fn with_progress<'l, T>(
+    env: &mut Env<'l>,
+    listener: &JObject<'l>,
+    work: impl FnOnce(&mut Progress) -> crate::Result<T>,
+) -> Result<T> {
+    run(env, |env, report| tell(env, listener, report), work)
+}
+
+/// Like [`with_progress`], and hands the slices that come out of `work` to `consumer`.
+///
+/// A chain writes slices on a thread of its own, which the JVM does not know. They wait in a queue for the next report,
+/// which comes several times a second, so the consumer too is called on the caller's thread.
+pub fn with_slices<'l, T>(
+    env: &mut Env<'l>,
+    consumer: &JObject<'l>,
+    listener: &JObject<'l>,
+    work: impl FnOnce(&mut dyn SliceSink, &mut Progress) -> crate::Result<T>,
+) -> Result<T> {
+    let (sender, slices) = channel();
+    let on_report = |env: &mut Env<'l>, report: &Report| {
+        hand_over(env, consumer, &slices)?;
+        tell(env, listener, report)
+    };
+    let result = run(env, on_report, |progress| work(&mut Queue(sender), progress));
+    match result {
+        Err(Failure::Thrown(exception)) => Err(Failure::Thrown(exception)),
+        // Also after an error: finished slices are the consumer's.
+        other => {
+            hand_over(env, consumer, &slices)?;
+            other
+        }
+    }
+}
+
+fn run<'l, T>(
+    env: &mut Env<'l>,
+    mut on_report: impl FnMut(&mut Env<'l>, &Report) -> Result<bool>,
+    work: impl FnOnce(&mut Progress) -> crate::Result<T>,
+) -> Result<T> {
+    let mut failure = None;
+    let result = {
+        let mut progress = Progress::new(|report| {
+            // A listener that threw is not asked again.
+            let go_on = failure.is_none()
+                && on_report(env, report).unwrap_or_else(|f| {
+                    failure = Some(f);
+                    false
+                });
+            if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        work(&mut progress)
+    };
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(result?),
+    }
+}
+
+fn tell(env: &mut Env, listener: &JObject, report: &Report) -> Result<bool> {
+    if listener.is_null() {
+        return Ok(true);
+    }
+    let args = [
+        JValue::Long(report.done as i64),
+        JValue::Long(report.total as i64),
+        JValue::Double(report.fraction),
+        JValue::Double(report.eta.map_or(f64::NAN, |eta| eta.as_secs_f64())),
+    ];
+    let answer = env
+        .call_method(listener, jni_str!("progress"), jni_sig!("(JJDD)Z"), &args)
+        .map_err(|e| take_pending(env, e))?;
+    Ok(answer.z()?)
+}
+
+fn hand_over(env: &mut Env, consumer: &JObject, slices: &Receiver<(usize, Array2<f32>)>) -> Result<()> {
+    for (z, slice) in slices.try_iter() {
+        env.with_local_frame(8, |env| -> Result<()> {
+            let (height, width) = slice.dim();
+            let pixels = convert::floats(env, slice.as_standard_layout().as_slice().unwrap_or(&[]))?;
+            let args =
+                [JValue::Int(z as i32), JValue::Object(&pixels), JValue::Int(width as i32), JValue::Int(height as i32)];
+            env.call_method(consumer, jni_str!("slice"), jni_sig!("(I[FII)V"), &args)
+                .map_err(|e| take_pending(env, e))?;
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+struct Queue(Sender<(usize, Array2<f32>)>);
+
+impl SliceSink for Queue {
+    fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> crate::Result<()> {
+        self.0.send((z, slice.to_owned())).map_err(|_| Error::cancelled("slices"))
+    }
+    fn finish(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
+}
