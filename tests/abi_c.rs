@@ -224,7 +224,14 @@ fn the_example_of_the_guide_runs() {
     let out = dir.path().join("out");
     let text = run(Command::new(&program).arg(dir.path().join("scan")).arg(&out));
     assert!(text.contains("3 slices"), "{text}");
-    assert!(out.join("rec00002.tif").is_file());
+    // The command line writes the same bytes.
+    let line = dir.path().join("line");
+    let mut wagiri = Command::new(env!("CARGO_BIN_EXE_wagiri"));
+    run(wagiri.arg("run").arg(dir.path().join("scan")).arg(&line).args(["--center", "30.25", "--pixel-um", "100"]));
+    for z in 0..ROWS {
+        let name = format!("rec{z:05}.tif");
+        assert!(fs::read(out.join(&name)).unwrap() == fs::read(line.join(&name)).unwrap(), "{name} differs");
+    }
     let failed =
         Command::new(&program).env_remove("LD_LIBRARY_PATH").arg(dir.path().join("nobody")).arg(&out).output().unwrap();
     assert!(!failed.status.success());
