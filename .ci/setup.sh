@@ -21,7 +21,7 @@ if $LINUX; then THINGS="cc make pkg-config fonts xvfb valgrind jdk maven rust"; 
 
 why() {
   case $1 in
-    cc) echo "C compiler, for linking and for the C tests" ;;
+    cc) echo "C and C++ compilers, for linking and for the C tests" ;;
     make) echo "make, for the Makefile" ;;
     pkg-config) echo "pkg-config, for the test of wagiri.pc" ;;
     fonts) echo "fontconfig and a font, for Java windows" ;;
@@ -35,7 +35,7 @@ why() {
 
 check() {
   case $1 in
-    cc) have cc && { ! $LINUX || echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; } ;;
+    cc) have cc && have c++ && { ! $LINUX || echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1; } ;;
     fonts) have fc-list && [ -n "$(fc-list 2>/dev/null)" ] ;;
     xvfb) have xvfb-run && have Xvfb && have xauth ;;
     jdk)
@@ -62,18 +62,18 @@ done
 # Names of the packages that bring one thing; empty if this manager has none.
 packages() {
   case $MANAGER:$1 in
-    apt-get:cc) echo gcc libc6-dev ;;
+    apt-get:cc) echo gcc g++ libc6-dev ;;
     apt-get:fonts) echo fontconfig fonts-dejavu-core ;;
     apt-get:xvfb) echo xvfb xauth ;;
     apt-get:jdk) echo default-jdk ;;
     apt-get:rust) apt_rust ;;
-    dnf:cc) echo gcc glibc-devel ;;
+    dnf:cc) echo gcc gcc-c++ glibc-devel ;;
     dnf:pkg-config) echo pkgconf-pkg-config ;;
     dnf:fonts | zypper:fonts) echo fontconfig dejavu-sans-fonts ;;
     dnf:xvfb) echo xorg-x11-server-Xvfb xorg-x11-xauth ;;
     dnf:jdk) echo java-21-openjdk-devel ;;
     dnf:rust) echo rust cargo clippy rustfmt ;;
-    zypper:cc) echo gcc glibc-devel ;;
+    zypper:cc) echo gcc gcc-c++ glibc-devel ;;
     zypper:xvfb) echo xorg-x11-server-Xvfb xvfb-run xauth ;;
     zypper:jdk) echo java-21-openjdk-devel ;;
     zypper:rust) echo rust cargo ;;

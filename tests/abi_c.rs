@@ -57,6 +57,7 @@ fn build(compiler: &[&str], source: &Path, dir: &Path) -> PathBuf {
     let rpath = format!("-Wl,-rpath,{}", library.display());
     let mut command = Command::new(compiler[0]);
     command.args(&compiler[1..]).args(WARNINGS).args(["-g", "-I"]).arg(root().join("src/capi"));
+    command.arg("-I").arg(root().join("plugins/sdk"));
     command.arg("-I").arg(root().join("tests/abi")).arg(source).arg("-o").arg(&program);
     run(command.arg("-L").arg(&library).args(["-x", "none", "-lwagiri", "-lm", &rpath]));
     program
@@ -196,7 +197,12 @@ fn pkg_config_gives_what_a_compiler_needs() {
     let flags = pkg_config(&["--cflags", "--libs"]);
     let program = dir.path().join("smoke");
     let mut cc = Command::new("cc");
-    cc.arg("-std=c99").arg(root().join("tests/abi/smoke.c")).args(flags.split_whitespace()).arg("-lm");
+    cc.arg("-std=c99")
+        .arg("-I")
+        .arg(root().join("plugins/sdk"))
+        .arg(root().join("tests/abi/smoke.c"))
+        .args(flags.split_whitespace())
+        .arg("-lm");
     run(cc.arg(format!("-Wl,-rpath,{lib}")).arg("-o").arg(&program));
     let (plugin, _) = inputs(dir.path());
     assert!(run(Command::new(program).arg(dir.path()).arg(plugin)).contains("smoke: 0 failed"));
@@ -218,7 +224,14 @@ fn the_example_of_the_guide_runs() {
     let out = dir.path().join("out");
     let text = run(Command::new(&program).arg(dir.path().join("scan")).arg(&out));
     assert!(text.contains("3 slices"), "{text}");
-    assert!(out.join("rec00002.tif").is_file());
+    // The command line writes the same bytes.
+    let line = dir.path().join("line");
+    let mut wagiri = Command::new(env!("CARGO_BIN_EXE_wagiri"));
+    run(wagiri.arg("run").arg(dir.path().join("scan")).arg(&line).args(["--center", "30.25", "--pixel-um", "100"]));
+    for z in 0..ROWS {
+        let name = format!("rec{z:05}.tif");
+        assert!(fs::read(out.join(&name)).unwrap() == fs::read(line.join(&name)).unwrap(), "{name} differs");
+    }
     let failed =
         Command::new(&program).env_remove("LD_LIBRARY_PATH").arg(dir.path().join("nobody")).arg(&out).output().unwrap();
     assert!(!failed.status.success());

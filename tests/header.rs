@@ -6,13 +6,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// In the order in which a reader of the header meets them.
-const SOURCES: [&str; 9] = ["types", "mod", "error", "context", "logger", "scan", "ops", "stages", "chain"];
-
 fn generated() -> String {
-    let sources = SOURCES.map(|name| root().join("src/capi").join(name).with_extension("rs"));
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
-    let builder = sources.iter().fold(cbindgen::Builder::new().with_config(config), |b, path| b.with_src(path));
+    // cbindgen follows the modules from here.
+    let builder = cbindgen::Builder::new().with_config(config).with_src(root().join("src/capi/mod.rs"));
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
     String::from_utf8(header).unwrap()
@@ -34,8 +31,11 @@ fn header_is_current() {
 }
 
 #[test]
-fn no_exported_function_is_left_out() {
+fn every_exported_function_is_declared_once() {
     let header = generated();
+    // Declarations only: comments name functions too.
+    let code: Vec<&str> = header.lines().filter(|l| !l.trim_start().starts_with(['/', '*'])).collect();
+    let declared = |name: &str| code.iter().filter(|l| l.contains(&format!("{name}("))).count();
     for entry in std::fs::read_dir(root().join("src/capi")).unwrap() {
         let path = entry.unwrap().path();
         let text = if path.extension().is_some_and(|e| e == "rs") {
@@ -47,7 +47,7 @@ fn no_exported_function_is_left_out() {
             let name: String = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let is_callback_type = name.is_empty();
             assert!(
-                is_callback_type || name.starts_with("wagiri_") && header.contains(&format!("{name}(")),
+                is_callback_type || name.starts_with("wagiri_") && declared(&name) == 1,
                 "{name} of {}",
                 path.display()
             );

@@ -254,10 +254,6 @@ impl StageFactory for FbpFactory {
         let geometry = &setup.geometry;
         let full = params.text("turn") == Some("full");
         let remark = super::survey::check_half_turn(&geometry.angles_rad, full)?;
-        geometry.center.check(0..setup.shape.rows, setup.shape.cols).or_else(|e| {
-            // A line may leave the detector outside the rows that are asked for; those rows fail when they come.
-            if let Center::Fixed(_) = geometry.center { Err(e) } else { Ok(()) }
-        })?;
         let pad_threshold = params.float("pad_threshold").unwrap_or(0.3);
         let truncated = is_truncated(setup.edge_over_mean, 1.0, pad_threshold);
         let (plain, padded) = match params.text("pad") {

@@ -73,19 +73,24 @@ fn memory_bytes(stages: &[Box<dyn Stage>], shape: ScanShape, rows: usize) -> Res
     Ok((read * (1 + queued) + widest + before * (1 + queued), slice))
 }
 
-/// The tallest slabs that fit the budget: every slab reads all projection files once, so fewer are faster.
-pub(super) fn cut(
-    stages: &[Box<dyn Stage>],
-    shape: ScanShape,
-    rows: Option<Range<usize>>,
-    slab_rows: Option<usize>,
-    budget: u64,
-) -> Result<Cut> {
+/// The rows to reconstruct, all by default; refuses rows outside the detector.
+pub(super) fn check_rows(shape: ScanShape, rows: Option<Range<usize>>) -> Result<Range<usize>> {
     let rows = rows.unwrap_or(0..shape.rows);
     if rows.start >= rows.end || rows.end > shape.rows {
         let accepted = format!("the detector has rows 0..{} (the end is not included)", shape.rows);
         return Err(Error::invalid("rows", accepted).with("rows", format!("{}..{}", rows.start, rows.end)));
     }
+    Ok(rows)
+}
+
+/// The tallest slabs that fit the budget: every slab reads all projection files once, so fewer are faster.
+pub(super) fn cut(
+    stages: &[Box<dyn Stage>],
+    shape: ScanShape,
+    rows: Range<usize>,
+    slab_rows: Option<usize>,
+    budget: u64,
+) -> Result<Cut> {
     let (one, slice) = memory_bytes(stages, shape, 1)?;
     if one > budget && slab_rows.is_none() {
         return Err(Error::limit("memory", "the budget does not suffice for a single slice")
@@ -138,14 +143,14 @@ mod tests {
         let stages = stages(shape);
         let (one, _) = memory_bytes(&stages, shape, 1).unwrap();
         for budget in [one, one * 3, one * 10, u64::MAX] {
-            let cut = cut(&stages, shape, Some(7..93), None, budget).unwrap();
+            let cut = cut(&stages, shape, 7..93, None, budget).unwrap();
             assert!(cut.memory_bytes <= budget);
             assert_eq!(cut.slabs().flatten().collect::<Vec<_>>(), (7..93).collect::<Vec<_>>());
             let slabs = cut.slabs().count();
             let fewer = 86usize.div_ceil((slabs - 1).max(1));
             assert!(slabs == 1 || memory_bytes(&stages, shape, fewer).unwrap().0 > budget);
         }
-        let e = cut(&stages, shape, None, None, one - 1).unwrap_err();
+        let e = cut(&stages, shape, 0..100, None, one - 1).unwrap_err();
         assert_eq!(e.kind(), crate::ErrorKind::Limit);
         assert!(e.to_string().contains("single slice (needed = "), "{e}");
     }
@@ -154,7 +159,7 @@ mod tests {
     fn rows_outside_the_detector_are_refused() {
         let shape = ScanShape { views: 4, rows: 10, cols: 16, flats: 1 };
         for rows in [5..5, 9..11, 10..12] {
-            let e = cut(&stages(shape), shape, Some(rows), None, u64::MAX).unwrap_err().to_string();
+            let e = check_rows(shape, Some(rows)).unwrap_err().to_string();
             assert!(e.contains("the detector has rows 0..10"), "{e}");
         }
     }

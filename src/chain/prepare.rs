@@ -43,6 +43,13 @@ pub(super) fn prepare(
     };
     let mut angle_offset_rad = 0.0;
     // Cheap refusals come before the survey and the search of the axis, which read files.
+    let rows = plan::check_rows(shape, options.rows.clone())?;
+    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id);
+    let given = fbp.and_then(|s| s.params.text("center_px")).map(str::parse::<Center>).transpose()?;
+    if let Some(center) = given {
+        center.check(rows.clone(), shape.cols)?;
+        geometry.center = center;
+    }
     let mut setup = Setup { shape, geometry: geometry.clone(), edge_over_mean: 0.0, threads: ctx.threads() };
     create(&chain, &setup)?;
     let normalise = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id);
@@ -61,26 +68,21 @@ pub(super) fn prepare(
                 params.set("pixel_um", ParamValue::Float(geometry.pixel_um))?;
             }
         }
-        let given = params.text("center_px").map(str::parse::<Center>).transpose()?;
-        geometry.center = match given {
-            Some(center) => center,
-            None => {
-                let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
-                let found = match &surveyed {
-                    Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
-                    None => find_axis(ctx, scan, &options, progress)?,
-                };
-                remarks.push(format!(
-                    "rotation axis found at {:.2} px ({}, confidence {:.2})",
-                    found.center.at(shape.rows / 2),
-                    found.method,
-                    found.confidence
-                ));
-                found.center
-            }
-        };
-        let rows = options.rows.clone().unwrap_or(0..shape.rows);
-        geometry.center.check(rows, shape.cols)?;
+        if given.is_none() {
+            let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
+            let found = match &surveyed {
+                Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
+                None => find_axis(ctx, scan, &options, progress)?,
+            };
+            remarks.push(format!(
+                "rotation axis found at {:.2} px ({}, confidence {:.2})",
+                found.center.at(shape.rows / 2),
+                found.method,
+                found.confidence
+            ));
+            geometry.center = found.center;
+            geometry.center.check(rows.clone(), shape.cols)?;
+        }
         params.set_text("center_px", &geometry.center.to_string())?;
     }
     let mut black_views = vec![false; shape.views].into();
@@ -91,7 +93,7 @@ pub(super) fn prepare(
     setup.geometry = geometry.clone();
     let stages = create(&chain, &setup)?;
     let output = chain.steps.last().map_or(Domain::Counts, |s| s.factory.info().output);
-    let cut = plan::cut(&stages, shape, options.rows.clone(), options.slab_rows, ctx.memory_bytes())?;
+    let cut = plan::cut(&stages, shape, rows, options.slab_rows, ctx.memory_bytes())?;
     let prepared = Prepared { stages, black_views, cut };
     Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, chain })
 }

@@ -3,6 +3,7 @@
 #define CHECK_H
 
 #include "wagiri.h"
+#include "wagiri_plugin.h" /* nothing here needs it; a program may be host and plugin at once */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -50,9 +50,10 @@ static void on_log(void *user, int32_t level, const char *message) {
   (*records)++;
 }
 
-/* The disc is centred 5 px right of the axis and 3 px above it, and the axis is in the middle of a slice. Its mean within half the radius: 3 % allow for 60
- * views and for a disc whose edge is sampled at points; a wrong unit is off by far more. Its centroid: 0.2 px is the same
- * rounding of the edge; a wrong axis or orientation is off by pixels. Only the circle that every view sees counts. */
+/* The disc is centred 5 px right of the axis and 3 px above it, and the axis is in the middle of a slice. Its mean within
+ * half the radius: 3 % allow for 60 views and for a disc whose edge is sampled at points; a wrong unit is off by far
+ * more. Its centroid: 0.2 px is the same rounding of the edge; a wrong axis or orientation is off by pixels. Only the
+ * circle that every view sees counts. */
 static void check_disc(const float *slice, uint64_t n) {
   double middle = 0.5 * (double)(n - 1), sum = 0, count = 0, mass = 0, x_mass = 0, y_mass = 0;
   uint64_t x, y;

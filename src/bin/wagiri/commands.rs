@@ -10,7 +10,7 @@ use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
 use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
-use wagiri::{Chain, Context, Error, Progress, Result, Scan};
+use wagiri::{Chain, Context, Error, ErrorKind, Progress, Result, Scan};
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     match matches.subcommand() {
@@ -173,7 +173,11 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     let (context, scan) = (args::context(m)?, open(m)?);
     let chain = args::chain(m, &context)?;
     let out = Path::new(args::text(m, "out").unwrap_or_default());
-    let summary = chain.run(&context, &scan, out, &args::run_options(m)?, &mut progress("run"))?;
+    let summary = chain.run(&context, &scan, out, &args::run_options(m)?, &mut progress("run")).inspect_err(|e| {
+        if e.kind() == ErrorKind::Cancelled {
+            log::info!("finished slices stay in {}", out.display());
+        }
+    })?;
     for remark in &summary.remarks {
         log::info!("{remark}");
     }
