@@ -12,6 +12,9 @@ use wagiri::{Chain, Context, ContextOptions, ErrorKind, Progress, Scan};
 
 const CHAIN: &str = "normalise | ring.sort kernel_px=3 | recon.fbp filter=ramp center_px=17.3 pixel_um=2 pad=on";
 
+/// More than two passes of 16 slices, and a short last one.
+const ROWS: usize = 35;
+
 /// A scan of reproducible noise: every arithmetic step shows in the last bit.
 fn noise_scan(views: usize, rows: usize, cols: usize) -> Scan {
     let mut state = 12345u32;
@@ -30,10 +33,10 @@ fn context(threads: usize) -> Context {
 }
 
 fn volume(threads: usize, slab_rows: Option<usize>, memory_bytes: Option<u64>) -> Array3<f32> {
-    let scan = noise_scan(30, 11, 37);
+    let scan = noise_scan(30, ROWS, 37);
     let ctx = Context::new(ContextOptions { threads: Some(threads), memory_bytes, ..Default::default() }).expect("ok");
     let chain = Chain::parse(&ctx.registry(), CHAIN).expect("a chain");
-    let mut sink = MemorySink::new(0, 11, [37, 37]);
+    let mut sink = MemorySink::new(0, ROWS, [37, 37]);
     let options = RunOptions { slab_rows, ..RunOptions::default() };
     chain.run_into(&ctx, &scan, &mut sink, &options, &mut Progress::silent()).expect("a volume");
     sink.volume
@@ -41,10 +44,10 @@ fn volume(threads: usize, slab_rows: Option<usize>, memory_bytes: Option<u64>) -
 
 #[test]
 fn volume_does_not_depend_on_threads_slab_height_or_memory() {
-    let expected = volume(1, Some(11), None);
+    let expected = volume(1, Some(ROWS), None);
     assert!(expected.iter().any(|v| *v != 0.0));
     for threads in [1, 2, 3, 7] {
-        for rows in [1, 3, 4, 7, 11] {
+        for rows in [1, 3, 7, 16, 20, ROWS] {
             assert_eq!(volume(threads, Some(rows), None), expected, "{threads} threads, slabs of {rows}");
         }
     }
@@ -53,7 +56,7 @@ fn volume_does_not_depend_on_threads_slab_height_or_memory() {
 
 #[test]
 fn preview_is_the_same_slice_as_in_the_volume() {
-    let (ctx, scan) = (context(2), noise_scan(30, 11, 37));
+    let (ctx, scan) = (context(2), noise_scan(30, ROWS, 37));
     let chain = Chain::parse(&ctx.registry(), CHAIN).expect("a chain");
     let slice = chain.preview(&ctx, &scan, 4, &mut Progress::silent()).expect("a slice");
     assert_eq!(slice, volume(1, None, None).index_axis(ndarray::Axis(0), 4));
@@ -70,7 +73,7 @@ fn files(dir: &Path) -> Vec<String> {
 
 #[test]
 fn cancelling_keeps_finished_slices_and_nothing_half_written() {
-    let (ctx, scan) = (context(2), noise_scan(30, 11, 37));
+    let (ctx, scan) = (context(2), noise_scan(30, ROWS, 37));
     let chain = Chain::parse(&ctx.registry(), CHAIN).expect("a chain");
     let out = tempfile::tempdir().expect("a folder");
     let options = RunOptions { slab_rows: Some(1), ..RunOptions::default() };
@@ -86,8 +89,32 @@ fn cancelling_keeps_finished_slices_and_nothing_half_written() {
 }
 
 #[test]
+fn cancelling_inside_a_tall_slab_keeps_what_was_finished_of_it() {
+    let (ctx, scan) = (context(2), noise_scan(30, ROWS, 37));
+    let chain = Chain::parse(&ctx.registry(), CHAIN).expect("a chain");
+    let out = tempfile::tempdir().expect("a folder");
+    let options = RunOptions { slab_rows: Some(ROWS), ..RunOptions::default() };
+    let stop = |r: &wagiri::Report| if r.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    chain.run(&ctx, &scan, out.path(), &options, &mut Progress::new(stop)).expect_err("cancelled");
+    assert_eq!(files(out.path()), (0..16).map(|z| format!("rec{z:05}.tif")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stopped_run_with_an_open_range_keeps_its_slices_in_32_bits() {
+    let (ctx, scan) = (context(2), noise_scan(30, 3, 37));
+    let chain = Chain::parse(&ctx.registry(), &format!("{CHAIN} | write.tiff type=u16")).expect("a chain");
+    let out = tempfile::tempdir().expect("a folder");
+    let options = RunOptions { slab_rows: Some(1), ..RunOptions::default() };
+    let stop = |r: &wagiri::Report| if r.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let error = chain.run(&ctx, &scan, out.path(), &options, &mut Progress::new(stop)).expect_err("cancelled");
+    assert!(error.to_string().contains("finished slices are in ") && error.to_string().contains("32-bit"), "{error}");
+    assert_eq!(files(out.path()), ["float32"]);
+    assert_eq!(files(&out.path().join("float32")), ["rec00000.tif"]);
+}
+
+#[test]
 fn cancelling_works_before_the_first_slice() {
-    let (ctx, scan) = (context(2), noise_scan(30, 11, 37));
+    let (ctx, scan) = (context(2), noise_scan(30, ROWS, 37));
     let chain = Chain::parse(&ctx.registry(), CHAIN).expect("a chain");
     let out = tempfile::tempdir().expect("a folder");
     let progress = Progress::silent();

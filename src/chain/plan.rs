@@ -9,11 +9,18 @@ use std::ops::Range;
 /// Slabs that wait between reader and compute, and between compute and writer.
 pub(super) const QUEUE: usize = 1;
 
+/// Rows computed at a time: as many slices as lie side by side in the widest SIMD lanes, and few enough that a run that
+/// is stopped has written nearly all it computed.
+const PART_ROWS: usize = 16;
+
 /// The cut: which rows, how many at a time, what it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
     pub rows: Range<usize>,
+    /// Rows read at a time: tall, since every slab opens each projection file once.
     pub slab_rows: usize,
+    /// Rows computed and written at a time, a part of a slab.
+    pub part_rows: usize,
     /// Sum of the halos of all stages.
     pub halo: Halo,
     pub memory_bytes: u64,
@@ -23,10 +30,16 @@ pub(super) struct Cut {
 impl Cut {
     /// Bands of own rows, in order.
     pub fn slabs(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        let Range { start, end } = self.rows;
-        let step = self.slab_rows;
-        (start..end).step_by(step).map(move |a| a..(a + step).min(end))
+        bands(self.rows.clone(), self.slab_rows)
     }
+    /// Parts of a slab, in order.
+    pub fn parts(&self, slab: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        bands(slab, self.part_rows)
+    }
+}
+
+fn bands(Range { start, end }: Range<usize>, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (start..end).step_by(step).map(move |a| a..(a + step).min(end))
 }
 
 /// Plans of all stages for slabs of `rows` own rows.
@@ -52,15 +65,17 @@ fn input_shape(shape: ScanShape, rows: usize) -> SlabShape {
     SlabShape { domain: Domain::Counts, rows, dims: [shape.views, shape.cols] }
 }
 
-/// Peak memory of a run in slabs of `rows`: the reader fills one slab while one waits and one is computed, and the
-/// writer empties one while one waits; the widest stage holds its input, its output and its scratch memory.
-fn memory_bytes(stages: &[Box<dyn Stage>], shape: ScanShape, rows: usize) -> Result<(u64, [usize; 2])> {
-    let (plans, halo) = stage_plans(stages, shape, rows)?;
-    let rows_in = (rows + halo.below + halo.above) as u64;
-    let input = input_shape(shape, rows_in as usize);
+/// Peak memory of a run that reads `slab` rows and computes `part` rows at a time: the reader fills one slab while one
+/// waits and one is taken apart; the widest stage holds its input, its output and its scratch memory; the writer empties
+/// one part while one waits.
+fn memory_bytes(stages: &[Box<dyn Stage>], shape: ScanShape, slab: usize, part: usize) -> Result<(u64, [usize; 2])> {
+    let (plans, halo) = stage_plans(stages, shape, part)?;
     let references = 4 * (shape.cols * (1 + shape.flats)) as u64;
-    let read = rows_in * (input.row_bytes() + references);
-    let (mut before, mut widest) = (read, read);
+    let counts = |rows: usize| {
+        let rows = rows + halo.below + halo.above;
+        rows as u64 * (input_shape(shape, rows).row_bytes() + references)
+    };
+    let (mut before, mut widest) = (counts(part), counts(part));
     for plan in &plans {
         let after = plan.output.row_bytes() * plan.output.rows as u64;
         // A stage that keeps the shape works in place.
@@ -68,9 +83,9 @@ fn memory_bytes(stages: &[Box<dyn Stage>], shape: ScanShape, rows: usize) -> Res
         widest = widest.max(both + plan.scratch_bytes);
         before = after;
     }
-    let slice = plans.last().map_or(input.dims, |p| p.output.dims);
+    let slice = plans.last().map_or([shape.views, shape.cols], |p| p.output.dims);
     let queued = QUEUE as u64;
-    Ok((read * (1 + queued) + widest + before * (1 + queued), slice))
+    Ok((counts(slab) * (2 + queued) + widest + before * (1 + queued), slice))
 }
 
 /// The rows to reconstruct, all by default; refuses rows outside the detector.
@@ -91,27 +106,37 @@ pub(super) fn cut(
     slab_rows: Option<usize>,
     budget: u64,
 ) -> Result<Cut> {
-    let (one, slice) = memory_bytes(stages, shape, 1)?;
-    if one > budget && slab_rows.is_none() {
-        return Err(Error::limit("memory", "the budget does not suffice for a single slice")
-            .with("needed", megabytes(one))
-            .with("budget", megabytes(budget)));
-    }
-    let slab_rows = match slab_rows {
+    let needed = |slab: usize, part: usize| memory_bytes(stages, shape, slab, part).map(|m| m.0);
+    let (one, slice) = memory_bytes(stages, shape, 1, 1)?;
+    let (slab_rows, part_rows) = match slab_rows {
         Some(0) => return Err(Error::invalid("slab_rows", "a slab needs at least 1 row")),
-        Some(h) => h.min(rows.len()),
+        Some(rows_at_once) => (rows_at_once.min(rows.len()), PART_ROWS.min(rows_at_once).min(rows.len())),
+        None if one > budget => {
+            return Err(Error::limit("memory", "the budget does not suffice for a single slice")
+                .with("needed", megabytes(one))
+                .with("budget", megabytes(budget)));
+        }
         None => {
-            let (mut fits, mut too_tall) = (1, rows.len() + 1);
-            while too_tall - fits > 1 {
-                let middle = (fits + too_tall) / 2;
-                if memory_bytes(stages, shape, middle)?.0 <= budget { fits = middle } else { too_tall = middle }
-            }
-            // Equal slabs instead of a short last one.
-            rows.len().div_ceil(rows.len().div_ceil(fits))
+            let part = largest(1..PART_ROWS.min(rows.len()), |part| Ok(needed(part, part)? <= budget))?;
+            let slab = largest(part..rows.len(), |slab| Ok(needed(slab, part)? <= budget))?;
+            // Whole parts, and equal slabs instead of a short last one.
+            let slab = if slab < rows.len() { slab / part * part } else { slab };
+            let equal = rows.len().div_ceil(rows.len().div_ceil(slab));
+            (equal.next_multiple_of(part).min(slab), part)
         }
     };
-    let halo = stage_plans(stages, shape, slab_rows)?.1;
-    Ok(Cut { rows, slab_rows, halo, memory_bytes: memory_bytes(stages, shape, slab_rows)?.0, slice })
+    let halo = stage_plans(stages, shape, part_rows)?.1;
+    Ok(Cut { rows, slab_rows, part_rows, halo, memory_bytes: needed(slab_rows, part_rows)?, slice })
+}
+
+/// The largest number from `range.start`, which fits, to `range.end` included, that fits.
+fn largest(range: Range<usize>, fits: impl Fn(usize) -> Result<bool>) -> Result<usize> {
+    let (mut good, mut bad) = (range.start, range.end + 1);
+    while bad - good > 1 {
+        let middle = (good + bad) / 2;
+        if fits(middle)? { good = middle } else { bad = middle }
+    }
+    Ok(good)
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -141,14 +166,17 @@ mod tests {
     fn slabs_fit_the_budget_cover_every_row_once_and_are_as_tall_as_possible() {
         let shape = ScanShape { views: 180, rows: 100, cols: 256, flats: 2 };
         let stages = stages(shape);
-        let (one, _) = memory_bytes(&stages, shape, 1).unwrap();
-        for budget in [one, one * 3, one * 10, u64::MAX] {
+        let (one, _) = memory_bytes(&stages, shape, 1, 1).unwrap();
+        for budget in [one, one * 3, one * 10, one * 20, one * 40, u64::MAX] {
             let cut = cut(&stages, shape, 7..93, None, budget).unwrap();
             assert!(cut.memory_bytes <= budget);
-            assert_eq!(cut.slabs().flatten().collect::<Vec<_>>(), (7..93).collect::<Vec<_>>());
+            let parts: Vec<_> = cut.slabs().flat_map(|slab| cut.parts(slab)).collect();
+            assert!(parts.iter().all(|part| part.len() <= PART_ROWS));
+            assert_eq!(parts.into_iter().flatten().collect::<Vec<_>>(), (7..93).collect::<Vec<_>>());
+            // One slab fewer would not fit.
             let slabs = cut.slabs().count();
-            let fewer = 86usize.div_ceil((slabs - 1).max(1));
-            assert!(slabs == 1 || memory_bytes(&stages, shape, fewer).unwrap().0 > budget);
+            let taller = 86usize.div_ceil((slabs - 1).max(1)).next_multiple_of(cut.part_rows);
+            assert!(slabs == 1 || memory_bytes(&stages, shape, taller, cut.part_rows).unwrap().0 > budget);
         }
         let e = cut(&stages, shape, 0..100, None, one - 1).unwrap_err();
         assert_eq!(e.kind(), crate::ErrorKind::Limit);

@@ -114,10 +114,10 @@ impl Ready {
         let done = match run::run(ctx, scan, &self.prepared, sink, progress) {
             Ok(done) => done,
             Err(error) => {
-                if let Some(remark) = sink.abandon() {
-                    log::warn!("{remark}");
-                }
-                return Err(error);
+                return Err(match sink.abandon() {
+                    Some(remark) => error.with("note", remark),
+                    None => error,
+                });
             }
         };
         sink.finish()?;

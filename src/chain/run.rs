@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::io::SliceSink;
 use crate::progress::Progress;
 use crate::scan::Scan;
-use crate::slab::{Domain, Slab};
-use ndarray::ArrayView2;
+use crate::slab::{Domain, References, Slab};
+use ndarray::{ArrayView2, Axis, Slice};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -93,7 +94,7 @@ fn compute(
     progress: &mut Progress,
 ) -> Result<Vec<String>> {
     let stages = &prepared.stages;
-    let (plans, _) = stage_plans(stages, scan.shape(), prepared.cut.slab_rows)?;
+    let (plans, _) = stage_plans(stages, scan.shape(), prepared.cut.part_rows)?;
     let cost: f64 = plans.iter().map(|p| p.cost_per_row).sum::<f64>().max(f64::MIN_POSITIVE);
     let mut workers: Vec<Box<dyn Worker + '_>> = Vec::with_capacity(stages.len());
     for (stage, plan) in stages.iter().zip(&plans) {
@@ -102,33 +103,51 @@ fn compute(
     let total = prepared.cut.rows.len();
     let mut run = Run { context: ctx, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 0.0 };
     run.tick(0.0)?;
-    for own in prepared.cut.slabs() {
-        let mut slab = receive(input, &mut run)?;
-        let mut before = run.done as f64 / total as f64;
-        for (worker, (plan, stage)) in workers.iter_mut().zip(plans.iter().zip(stages)) {
-            run.fraction_before = before;
-            run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
-            slab = worker.process(slab, &mut run)?;
-            before += run.fraction_of_step;
-            if slab.domain != plan.output.domain {
-                return Err(Error::internal(stage.info().id, "the stage returned another domain than it planned"));
+    for slab_rows in prepared.cut.slabs() {
+        let slab = receive(input, &mut run)?;
+        for own in prepared.cut.parts(slab_rows) {
+            let mut part = take(&slab, own.clone());
+            let mut before = run.done as f64 / total as f64;
+            for (worker, (plan, stage)) in workers.iter_mut().zip(plans.iter().zip(stages)) {
+                run.fraction_before = before;
+                run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
+                part = worker.process(part, &mut run)?;
+                before += run.fraction_of_step;
+                if part.domain != plan.output.domain {
+                    return Err(Error::internal(stage.info().id, "the stage returned another domain than it planned"));
+                }
             }
+            if part.own_rows() != own || part.data.shape()[0] != own.len() {
+                return Err(Error::internal("chain", "a stage lost or kept rows that it should not")
+                    .with("rows", format!("{:?}", part.own_rows()))
+                    .with("expected", format!("{own:?}")));
+            }
+            run.done += own.len();
+            if output.send(part).is_err() {
+                return Err(Error::internal("writer", "the writer stopped"));
+            }
+            run.fraction_before = run.done as f64 / total as f64;
+            run.fraction_of_step = 0.0;
+            run.tick(0.0)?;
         }
-        if slab.own_rows() != own || slab.data.shape()[0] != own.len() {
-            return Err(Error::internal("chain", "a stage lost or kept rows that it should not")
-                .with("rows", format!("{:?}", slab.own_rows()))
-                .with("expected", format!("{own:?}")));
-        }
-        run.done += own.len();
-        let hung_up = output.send(slab).is_err();
-        if hung_up {
-            return Err(Error::internal("writer", "the writer stopped"));
-        }
-        run.fraction_before = run.done as f64 / total as f64;
-        run.fraction_of_step = 0.0;
-        run.tick(0.0)?;
     }
     Ok(workers.iter().flat_map(|w| w.remarks()).collect())
+}
+
+/// The rows `own` of a slab with the halo around them.
+fn take(slab: &Slab, own: Range<usize>) -> Slab {
+    let first = own.start - slab.first_row;
+    let rows = Slice::from(first..first + slab.halo.below + own.len() + slab.halo.above);
+    let references = slab.references.as_ref().map(|all| {
+        Arc::new(References {
+            dark: all.dark.slice_axis(Axis(0), rows).to_owned(),
+            flats: all.flats.slice_axis(Axis(1), rows).to_owned(),
+            flat_time: all.flat_time.clone(),
+            view_time: all.view_time.clone(),
+            black_views: all.black_views.clone(),
+        })
+    });
+    Slab { data: slab.data.slice_axis(Axis(0), rows).to_owned(), first_row: own.start, references, ..*slab }
 }
 
 fn write(sink: &mut dyn SliceSink, input: &Receiver<Slab>, slice: [usize; 2]) -> Result<(usize, (f32, f32))> {
