@@ -60,7 +60,7 @@ public final class Reconstruct extends Command {
         String end;
         if (result.stopped) {
             end = "stopped on Escape: " + result.files.size() + " of " + result.planned
-                    + " slices are finished and kept in " + output;
+                    + " slices are finished and kept in " + result.folder;
         } else {
             for (String remark : result.summary.remarks()) {
                 IJ.log("wagiri: " + remark);

@@ -17,6 +17,8 @@ final class ReconstructRunner {
     /** What came out. */
     static final class Result {
         final List<File> files;
+        /** Where the files are. */
+        final File folder;
         /** NaN if nobody told. */
         final double pixelUm;
         final int planned;
@@ -24,7 +26,8 @@ final class ReconstructRunner {
         /** Null if the run was stopped. */
         final RunSummary summary;
 
-        Result(List<File> files, double pixelUm, int planned, RunSummary summary) {
+        Result(File folder, List<File> files, double pixelUm, int planned, RunSummary summary) {
+            this.folder = folder;
             this.files = files;
             this.pixelUm = pixelUm;
             this.planned = planned;
@@ -59,7 +62,13 @@ final class ReconstructRunner {
                 }
             }
             int finished = summary == null ? (int) progress.finished() : summary.slices();
-            return new Result(files(values, first, finished), pixelUm, last + 1 - first, summary);
+            boolean floats = values.text("type").equals("32-bit");
+            // 16- and 8-bit files need the range of the volume; a run that stops before it is known leaves 32-bit slices.
+            boolean collected = summary == null && !floats && (values.isAuto("min") || values.isAuto("max"));
+            File folder = collected ? new File(output, "float32") : new File(output);
+            String prefix = floats || collected ? "rec" : values.text("type").equals("16-bit") ? "rh" : "ro";
+            List<File> files = files(folder, prefix, first, finished);
+            return new Result(folder, files, pixelUm, last + 1 - first, summary);
         }
     }
 
@@ -110,11 +119,10 @@ final class ReconstructRunner {
                 .replace("--turn full (stage parameter turn=full of recon.fbp)", "scan=360");
     }
 
-    private static List<File> files(Values values, int first, int count) {
-        String prefix = values.text("type").equals("32-bit") ? "rec" : values.text("type").equals("16-bit") ? "rh" : "ro";
+    private static List<File> files(File folder, String prefix, int first, int count) {
         List<File> files = new ArrayList<>();
         for (int z = first; z < first + count; z++) {
-            File file = new File(values.text("output"), String.format(Locale.ROOT, "%s%05d.tif", prefix, z));
+            File file = new File(folder, String.format(Locale.ROOT, "%s%05d.tif", prefix, z));
             if (file.isFile()) {
                 files.add(file);
             }

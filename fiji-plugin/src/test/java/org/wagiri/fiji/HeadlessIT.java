@@ -48,7 +48,7 @@ public class HeadlessIT {
     }
 
     @Test
-    public void theMacroGivesTheFilesOfTheJavaClasses() throws Exception {
+    public void theMacroGivesTheFilesOfTheJavaClassesAndOfTheCommandLine() throws Exception {
         Path out = out("出力 one");
         String log = run(Job.macro("reconstruct.ijm"), Job.TOOTH + "," + out);
         assertEquals(log, "[rec00000.tif, rec00001.tif]", Job.list(out));
@@ -60,6 +60,8 @@ public class HeadlessIT {
         assertEquals(296, center, 2);
         Job.runInJava(Job.TOOTH, "normalise | ring.sort | recon.fbp", out("java"));
         Job.assertSameFiles(out("java"), out);
+        Job.runInTerminal(Job.TOOTH, out("terminal"));
+        Job.assertSameFiles(out("terminal"), out);
     }
 
     @Test

@@ -13,7 +13,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
 
 /** What the tests of the finished jar share: data, macros, and the same job done through the Java classes. */
 final class Job {
@@ -52,6 +55,20 @@ final class Job {
             assertArrayEquals(
                     name, Files.readAllBytes(expected.resolve(name)), Files.readAllBytes(actual.resolve(name)));
         }
+    }
+
+    /** Runs {@code wagiri run}, the program that was built beside the library under test. */
+    static void runInTerminal(String scan, Path out, String... options) throws Exception {
+        File folder = new File(System.getProperty("wagiri.native.path")).getParentFile();
+        boolean windows = System.getProperty("os.name").startsWith("Windows");
+        List<String> words = new ArrayList<>();
+        Collections.addAll(words, new File(folder, windows ? "wagiri.exe" : "wagiri").getPath(), "run", scan);
+        words.add(out.toString());
+        Collections.addAll(words, options);
+        Path log = out.resolveSibling(out.getFileName() + ".log");
+        Process process = new ProcessBuilder(words).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+        int code = process.waitFor();
+        assertEquals(read(log), 0, code);
     }
 
     /** Runs a chain through org.wagiri out of the jar, in a class loader of its own. */

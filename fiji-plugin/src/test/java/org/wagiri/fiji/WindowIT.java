@@ -135,12 +135,24 @@ public class WindowIT {
         Job.runInJava(
                 Job.TOOTH, "normalise | ring.sort kernel_px=7 | recon.fbp center_px=296 pixel_um=1.3", data.resolve("java"));
         Job.assertSameFiles(data.resolve("java"), again);
+        Path terminal = data.resolve("terminal");
+        Job.runInTerminal(Job.TOOTH, terminal, "--rings", "7", "--center", "296", "--pixel-um", "1.3");
+        Job.assertSameFiles(terminal, again);
+
+        // Stock ImageJ opens a slice by itself with its size in µm.
+        ImagePlus opened = IJ.openImage(again.resolve("rec00001.tif").toString());
+        assertEquals("\u00b5m", opened.getCalibration().getUnit());
+        assertEquals(1.3, opened.getCalibration().pixelWidth, 1e-9);
+        assertEquals(1.3, opened.getCalibration().pixelHeight, 1e-9);
         assertEquals(2, WindowManager.getImageCount());
     }
 
     /** A scan that takes a single thread a few seconds, so that there is something to stop. */
     private static Path longScan() throws Exception {
         Path scan = folder("long");
+        if (scan.toFile().list().length == LONG_VIEWS) {
+            return scan;
+        }
         for (int i = 0; i < LONG_VIEWS; i++) {
             save(scan.resolve(String.format(Locale.ROOT, "p%04d.tif", i)), 3000 + 10 * (i % 7));
         }
@@ -164,10 +176,21 @@ public class WindowIT {
     @Test
     public void escapeKeepsFinishedSlicesAndTheWindowStaysAlive() throws Exception {
         Path out = FOLDER.getRoot().toPath().resolve("stopped");
+        stopOnEscape(out, "", out);
+    }
+
+    /** The range of the volume is known at its end only: until then there are 32-bit slices. */
+    @Test
+    public void escapeKeeps32BitSlicesWhereTheRangeIsNotKnownYet() throws Exception {
+        Path out = FOLDER.getRoot().toPath().resolve("stopped16");
+        stopOnEscape(out, " type=16-bit", out.resolve("float32"));
+    }
+
+    private static void stopOnEscape(Path output, String more, Path out) throws Exception {
         String root = FOLDER.getRoot().getPath();
         String options =
                 "path=[" + longScan() + "] dark=[" + root + "/dark.tif] flat=[" + root + "/flat.tif] angles=180"
-                        + " output=[" + out + "] center=199.5 pad=off threads=1";
+                        + " output=[" + output + "] center=199.5 pad=off threads=1" + more;
         // With memory for little more than one slice, slices come out a few at a time: what they need is in the sentence
         // that refuses less.
         IJ.redirectErrorMessages();
@@ -213,7 +236,7 @@ public class WindowIT {
         assertTrue(kept + " slices kept", kept >= 2 && kept < LONG_ROWS);
         System.out.println("Escape at " + atEscape + " slices, kept " + kept);
         String log = IJ.getLog();
-        assertTrue(log, log.contains("wagiri: stopped on Escape: " + kept + " of " + LONG_ROWS + " slices are finished"));
+        assertTrue(log, log.contains("wagiri: stopped on Escape: " + kept + " of " + LONG_ROWS + " slices are finished and kept in " + out));
         ImagePlus shown = WindowManager.getCurrentImage();
         assertNotNull(shown);
         assertEquals(kept, shown.getStackSize());
