@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::accuracy::{AccuracyCase, difference};
 use common::engine::*;
 use common::{Ellipse, sinogram, xy};
 use ndarray::{Array2, ArrayView2, Axis, s, stack};
@@ -13,20 +14,6 @@ const FILTERS: [Filter; 3] = [Filter::Ramp, Filter::SheppLogan, Filter::Chesler]
 /// The whole slice in f64.
 fn reference(fbp: &Fbp, sino: ArrayView2<f32>, center: f64) -> Array2<f64> {
     fbp.reference_rows(sino, center, 0..sino.ncols()).unwrap()
-}
-
-/// rms and maximum of `a - b` over the maximum of |b|.
-fn difference<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f64>) -> (f64, f64) {
-    let (mut sum2, mut worst, mut top, mut count) = (0.0f64, 0.0f64, 0.0f64, 0.0);
-    for (a, b) in a.into_iter().zip(b) {
-        let d = f64::from(*a) - b;
-        assert!(d.is_finite());
-        sum2 += d * d;
-        worst = worst.max(d.abs());
-        top = top.max(b.abs());
-        count += 1.0;
-    }
-    ((sum2 / count).sqrt() / top, worst / top)
 }
 
 /// The formulas word by word: extended view, convolution sum, linear interpolation, sum over the views.
@@ -267,36 +254,15 @@ fn padding_takes_the_rim_off_a_sample_wider_than_the_detector() {
 
 #[test]
 fn accuracy_on_four_ellipses_of_1024_px() {
-    let (cols, center, pixel_um) = (1024, 511.5, 10.0);
-    let angles = uniform_angles(1608, 0.0, PI);
-    // A body of 1 1/cm that holds three parts a little denser and lighter.
-    let e = |x, y, a, b, turn_deg: f64, mu_per_cm| Ellipse { x, y, a, b, turn_rad: turn_deg.to_radians(), mu_per_cm };
-    let objects = [
-        e(0.0, 0.0, 440.0, 350.0, 12.0, 1.0),
-        e(-160.0, 70.0, 130.0, 80.0, 35.0, 0.2),
-        e(170.0, 90.0, 70.0, 120.0, -20.0, -0.2),
-        e(30.0, -170.0, 150.0, 60.0, 8.0, 0.1),
-    ];
-    let sino = sinogram(&objects, &angles, cols, center, pixel_um);
-    let fbp = fbp(&angles, cols, pixel_um, CHESLER);
-    let image = slice(&fbp, &sino, center);
-    let (mut sum, mut sum2, mut count) = (0.0f64, 0.0f64, 0.0f64);
-    for ((row, col), value) in image.indexed_iter() {
-        let (x, y) = xy(cols, row, col);
-        if objects[0].level(x, y) < 1.0 && objects.iter().all(|e| e.edge_distance_at_least(x, y) >= 8.0) {
-            let inside = objects.iter().filter(|e| e.level(x, y) < 1.0);
-            let d = f64::from(*value) - inside.map(|e| e.mu_per_cm).sum::<f64>();
-            (sum, sum2, count) = (sum + d, sum2 + d * d, count + 1.0);
-        }
-    }
-    let (rmse, bias) = ((sum2 / count).sqrt(), sum / count);
-    println!("flat RMSE {rmse:e}, bias {bias:e} over {count} pixels");
+    let case = AccuracyCase::new();
+    let fbp = fbp(&case.angles_rad, case.cols, case.pixel_um, CHESLER);
+    let image = slice(&fbp, &case.sinogram, case.center_px);
+    let flat = case.flat_error(&image);
     // What double precision reaches with this filter and linear interpolation on such objects.
-    assert!(count > 2e5 && rmse <= 7.9e-4 && bias.abs() <= 1e-5, "RMSE {rmse:e}, bias {bias:e}");
+    assert!(flat.pixels > 200_000 && flat.rmse <= 7.9e-4 && flat.bias.abs() <= 1e-5, "{flat:?}");
     // The reference is slow; a band of rows that cuts three ellipses speaks for the slice.
-    let truth = fbp.reference_rows(sino.view(), center, 400..440).unwrap();
+    let truth = fbp.reference_rows(case.sinogram.view(), case.center_px, 400..440).unwrap();
     let (rms, max) = difference(image.slice(s![400..440, ..]), &truth);
-    println!("direct against reference: rms {rms:e}, max {max:e}");
     assert!(rms <= 1e-6 && max <= 5e-6, "rms {rms:e}, max {max:e}");
 }
 

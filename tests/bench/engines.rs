@@ -4,7 +4,11 @@
 //! that other programs on the machine disturb less, elsewhere time on the clock. An update is one view added to one pixel
 //! of the reconstructed circle; the engine's time includes filtering. Each figure is the median of its runs.
 
-use ndarray::{Array2, Array3};
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::accuracy::{AccuracyCase, difference};
+use ndarray::{Array2, Array3, Axis};
 use std::f64::consts::PI;
 use std::time::Instant;
 use wagiri::geometry::{uniform_angles, view_weights};
@@ -54,6 +58,34 @@ fn main() {
             let rate = updates(cols, views) / each / 1e9;
             println!("| {cols} x {views} | {name} | {slices} | {runs} | {each:.3} | {rate:.2} |");
         }
+    }
+    accuracy(&pool);
+}
+
+/// Both engines on the object of `tests/physics.rs`.
+fn accuracy(pool: &rayon::ThreadPool) {
+    println!("\n## Accuracy\n");
+    println!(
+        "Four ellipses of about 1 1/cm, 1024 columns, 1608 views, filter chesler. *Flat* are the pixels of the body"
+    );
+    println!("8 px or more from any edge; the difference to the reference is in parts of the largest value.\n");
+    println!("| engine | flat RMSE, 1/cm | flat bias, 1/cm | rms to reference | max to reference |");
+    println!("| --- | --- | --- | --- | --- |");
+    let case = AccuracyCase::new();
+    let weights = view_weights(&case.angles_rad);
+    let image = |engine| {
+        let options = FbpOptions { filter: Filter::Chesler, engine, pad: false };
+        let fbp = Fbp::new(&case.angles_rad, &weights, case.cols, case.pixel_um, &options).expect("engine");
+        let mut out = Array3::zeros((1, case.cols, case.cols));
+        let sinograms = case.sinogram.view().insert_axis(Axis(0));
+        fbp.reconstruct(pool, sinograms, &[case.center_px], out.view_mut(), &mut |_| Ok(())).expect("a slice");
+        out.index_axis_move(Axis(0), 0)
+    };
+    let reference = image(Engine::Reference);
+    let truth = reference.mapv(f64::from);
+    for (name, image) in [("direct", image(Engine::Direct)), ("reference", reference)] {
+        let (flat, (rms, max)) = (case.flat_error(&image), difference(&image, &truth));
+        println!("| {name} | {:.2e} | {:+.1e} | {rms:.1e} | {max:.1e} |", flat.rmse, flat.bias);
     }
 }
 

@@ -3,6 +3,7 @@
 // Each test file uses its own part.
 #![allow(dead_code)]
 
+pub mod accuracy;
 pub mod engine;
 
 use ndarray::Array2;
