@@ -91,9 +91,9 @@ impl Slab {
         let own = self.data.shape()[0] - self.halo.below - self.halo.above;
         self.first_row..self.first_row + own
     }
-    /// Detector row of `data` row `i`, replicated at the ends of the detector (saturating at 0).
-    pub fn detector_row(&self, i: usize) -> usize {
-        (self.first_row + i).saturating_sub(self.halo.below)
+    /// Row of a detector of `rows` rows that row `i` of `data` shows: halo rows beyond its ends repeat the last one.
+    pub fn detector_row(&self, i: usize, rows: usize) -> usize {
+        (self.first_row + i).saturating_sub(self.halo.below).min(rows.saturating_sub(1))
     }
     /// Shape including halo.
     pub fn shape(&self) -> SlabShape {

@@ -107,7 +107,7 @@ fn a_stopped_run_with_an_open_range_keeps_its_slices_in_32_bits() {
     let options = RunOptions { slab_rows: Some(1), ..RunOptions::default() };
     let stop = |r: &wagiri::Report| if r.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let error = chain.run(&ctx, &scan, out.path(), &options, &mut Progress::new(stop)).expect_err("cancelled");
-    assert!(error.to_string().contains("finished slices are in ") && error.to_string().contains("32-bit"), "{error}");
+    assert!(error.to_string().contains("not converted yet are in "), "{error}");
     assert_eq!(files(out.path()), ["float32"]);
     assert_eq!(files(&out.path().join("float32")), ["rec00000.tif"]);
 }
@@ -191,4 +191,26 @@ fn parameters_outside_the_accepted_range_get_a_sentence() {
     assert!(error("normalise | ring.sort kernel_px=-3", None).contains("a whole number from 0 to 1001"));
     assert!(error("normalise | ring.sort kernel_px=99", None).contains("cannot be wider than the detector"));
     assert!(error(&fbp("center_px=9"), Some(2..9)).contains("the detector has rows 0..4"));
+}
+
+#[test]
+fn a_constant_volume_becomes_black_and_a_folder_of_kept_slices_is_not_touched() {
+    let (rows, cols) = (2, 37);
+    let flat = Array2::from_elem((rows, cols), 4000.0);
+    let same = |n: usize| Array3::from_shape_fn((n, rows, cols), |(_, y, x)| flat[[y, x]]);
+    let source = MemorySource::new(same(8), same(1), Array2::zeros((rows, cols))).expect("a scan");
+    let scan = source.into_scan(uniform_angles(8, 0.0, std::f64::consts::PI), None).expect("a scan");
+    let ctx = context(1);
+    let chain = Chain::parse(&ctx.registry(), &format!("{CHAIN} | write.tiff type=u8")).expect("a chain");
+    let out = tempfile::tempdir().expect("a folder");
+    chain.run(&ctx, &scan, out.path(), &RunOptions::default(), &mut Progress::silent()).expect("a run");
+    assert_eq!(files(out.path()), ["ro00000.tif", "ro00001.tif"]);
+    assert!(read_slice(&out.path().join("ro00000.tif")).expect("a slice").iter().all(|v| *v == 0.0));
+
+    let kept = out.path().join("float32");
+    std::fs::create_dir(&kept).expect("a folder");
+    std::fs::write(kept.join("rec00000.tif"), b"mine").expect("a file");
+    let error = chain.run(&ctx, &scan, out.path(), &RunOptions::default(), &mut Progress::silent()).expect_err("kept");
+    assert!(error.to_string().contains("holds slices already"), "{error}");
+    assert_eq!(std::fs::read(kept.join("rec00000.tif")).expect("untouched"), b"mine");
 }

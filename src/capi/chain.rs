@@ -131,9 +131,6 @@ impl SliceSink for CallbackSink {
             _ => Err(Error::cancelled("slice")),
         }
     }
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
-    }
 }
 
 fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {

@@ -78,7 +78,7 @@ impl Worker for NormaliseWorker {
         let references = slab.references.take();
         let references =
             references.ok_or_else(|| Error::internal("normalise", "the slab carries no dark and flats"))?;
-        let (pool, first) = (run.context.pool(), slab.detector_row(0));
+        let (pool, first) = (run.context.pool(), slab.first_row.saturating_sub(slab.halo.below));
         let tick = &mut |fraction| run.tick(fraction);
         let reports = normalise_rows(pool, slab.data.view_mut(), &references, &self.options, first, tick)?;
         // Halo rows belong to a neighbouring slab, which counts them.
@@ -112,8 +112,13 @@ struct RingSortFactory;
 struct RingSort {
     kernel_px: usize,
     threads: usize,
+    /// Of the detector.
+    rows: usize,
 }
-struct RingSortWorker(usize);
+struct RingSortWorker {
+    kernel_px: usize,
+    rows: usize,
+}
 
 impl StageFactory for RingSortFactory {
     fn info(&self) -> &'static StageInfo {
@@ -126,7 +131,7 @@ impl StageFactory for RingSortFactory {
                 .with("kernel_px", kernel_px)
                 .with("cols", setup.shape.cols));
         }
-        Ok(Box::new(RingSort { kernel_px, threads: setup.threads }))
+        Ok(Box::new(RingSort { kernel_px, threads: setup.threads, rows: setup.shape.rows }))
     }
 }
 
@@ -143,7 +148,7 @@ impl Stage for RingSort {
         })
     }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(RingSortWorker(self.kernel_px)))
+        Ok(Box::new(RingSortWorker { kernel_px: self.kernel_px, rows: self.rows }))
     }
 }
 
@@ -151,16 +156,19 @@ impl Worker for RingSortWorker {
     fn process(&mut self, mut slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
         let rows = slab.data.shape()[0];
         for i in 0..rows {
-            let row = slab.detector_row(i);
+            let row = slab.detector_row(i, self.rows);
             let sino = slab.data.index_axis_mut(Axis(0), i);
-            run.context.pool().install(|| rings::sort(sino, self.0)).map_err(|e| e.with("detector row", row))?;
+            run.context
+                .pool()
+                .install(|| rings::sort(sino, self.kernel_px))
+                .map_err(|e| e.with("detector row", row))?;
             run.tick((i + 1) as f64 / rows as f64)?;
         }
         Ok(slab)
     }
     fn remarks(&self) -> Vec<String> {
-        if self.0 > 1 && self.0.is_multiple_of(2) {
-            vec![format!("ring.sort: the median needs an odd width: {} px used", self.0 + 1)]
+        if self.kernel_px > 1 && self.kernel_px.is_multiple_of(2) {
+            vec![format!("ring.sort: the median needs an odd width: {} px used", self.kernel_px + 1)]
         } else {
             Vec::new()
         }
@@ -242,6 +250,10 @@ struct FbpStage {
     padded: Option<Fbp>,
     pad_threshold: f64,
     threads: usize,
+    /// Of the detector.
+    rows: usize,
+    /// Views and columns that the engines are made for.
+    dims: [usize; 2],
     cost_per_update: f64,
     remark: Option<String>,
 }
@@ -283,6 +295,8 @@ impl StageFactory for FbpFactory {
             padded,
             pad_threshold,
             threads: setup.threads,
+            rows: setup.shape.rows,
+            dims: [setup.shape.views, setup.shape.cols],
             cost_per_update,
             remark,
         }))
@@ -295,6 +309,11 @@ impl Stage for FbpStage {
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let [views, cols] = input.dims;
+        if input.dims != self.dims {
+            return Err(Error::unsupported("recon.fbp", "an earlier stage changed the number of views or columns")
+                .with("sinogram", format!("{views} x {cols}"))
+                .with("scan", format!("{} x {}", self.dims[0], self.dims[1])));
+        }
         let output = SlabShape { domain: Domain::Volume, rows: input.rows, dims: [cols, cols] };
         let scratch = |fbp: &Option<Fbp>| fbp.as_ref().map_or(0, |f| f.scratch_bytes(input.rows, self.threads));
         Ok(StagePlan {
@@ -333,7 +352,8 @@ impl FbpWorker<'_> {
 impl Worker for FbpWorker<'_> {
     fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
         let [rows, _, cols] = slab.data.dim().into();
-        let centers: Vec<f64> = (0..rows).map(|i| self.stage.center.at(slab.detector_row(i))).collect();
+        let centers: Vec<f64> =
+            (0..rows).map(|i| self.stage.center.at(slab.detector_row(i, self.stage.rows))).collect();
         let padded = self.padded(&slab, run);
         let mut out = Array3::zeros((rows, cols, cols));
         // Runs of slices that share the decision go through one engine.
@@ -354,8 +374,10 @@ impl Worker for FbpWorker<'_> {
             )?;
             start = end;
         }
-        self.slices += rows;
-        self.padded_slices += padded.iter().filter(|p| **p).count();
+        // Halo rows belong to a neighbouring slab, which counts them.
+        let own = &padded[slab.halo.below..rows - slab.halo.above];
+        self.slices += own.len();
+        self.padded_slices += own.iter().filter(|p| **p).count();
         Ok(Slab { data: out, domain: Domain::Volume, ..slab })
     }
     fn remarks(&self) -> Vec<String> {

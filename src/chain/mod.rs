@@ -80,6 +80,10 @@ pub struct ChainPlan {
 pub struct RunSummary {
     /// Slices written.
     pub slices: usize,
+    /// Detector rows (slice numbers).
+    pub rows: Range<usize>,
+    /// Rows that were read at a time.
+    pub slab_rows: usize,
     /// Axis used.
     pub center: Center,
     /// Pixel size used, µm.
@@ -137,7 +141,7 @@ impl Chain {
     }
     /// One slice, without writing anything.
     pub fn preview(&self, ctx: &Context, scan: &Scan, row: usize, progress: &mut Progress) -> Result<Array2<f32>> {
-        let options = RunOptions { rows: Some(row..row + 1), ..RunOptions::default() };
+        let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
         let ready = prepare::prepare(self, ctx, scan, &options, progress)?;
         let mut sink = MemorySink::new(row, 1, ready.prepared.cut.slice);
         run::run(ctx, scan, &ready.prepared, &mut sink, progress)?;
@@ -152,6 +156,7 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
+        TiffSink::check_dir(out_dir)?;
         let ready = prepare::prepare(self, ctx, scan, options, progress)?;
         let meta = SliceMeta {
             pixel_um: ready.geometry.pixel_um,

@@ -94,6 +94,9 @@ pub(super) fn prepare(
     let stages = create(&chain, &setup)?;
     let output = chain.steps.last().map_or(Domain::Counts, |s| s.factory.info().output);
     let cut = plan::cut(&stages, shape, rows, options.slab_rows, ctx.memory_bytes())?;
+    // Stages with a halo have the rows around reconstructed too.
+    let around = cut.rows.start.saturating_sub(cut.halo.below)..(cut.rows.end + cut.halo.above).min(shape.rows);
+    geometry.center.check(around, shape.cols)?;
     let prepared = Prepared { stages, black_views, cut };
     Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, chain })
 }
@@ -111,16 +114,12 @@ impl Ready {
         sink: &mut dyn SliceSink,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        let done = match run::run(ctx, scan, &self.prepared, sink, progress) {
-            Ok(done) => done,
-            Err(error) => {
-                return Err(match sink.abandon() {
-                    Some(remark) => error.with("note", remark),
-                    None => error,
-                });
-            }
-        };
-        sink.finish()?;
+        let done = run::run(ctx, scan, &self.prepared, sink, progress)
+            .and_then(|done| sink.finish(&mut || progress.poll()).map(|()| done))
+            .map_err(|error| match sink.abandon() {
+                Some(remark) => error.with("note", remark),
+                None => error,
+            })?;
         let mut remarks = self.remarks;
         remarks.extend(done.remarks);
         Ok(RunSummary {
@@ -128,6 +127,8 @@ impl Ready {
             center: self.geometry.center,
             pixel_um: self.geometry.pixel_um,
             range: done.range,
+            rows: self.prepared.cut.rows,
+            slab_rows: self.prepared.cut.slab_rows,
             remarks,
             chain: self.chain.to_string(),
         })

@@ -13,7 +13,7 @@ use ndarray::{ArrayView2, Axis, Slice};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -123,15 +123,31 @@ fn compute(
                     .with("expected", format!("{own:?}")));
             }
             run.done += own.len();
-            if output.send(part).is_err() {
-                return Err(Error::internal("writer", "the writer stopped"));
-            }
             run.fraction_before = run.done as f64 / total as f64;
             run.fraction_of_step = 0.0;
+            send(output, part, &mut run)?;
             run.tick(0.0)?;
         }
     }
     Ok(workers.iter().flat_map(|w| w.remarks()).collect())
+}
+
+/// Hands a finished part to the writer; the listener is still asked while the disk is slow.
+fn send(output: &SyncSender<Slab>, mut part: Slab, run: &mut Run<'_, '_>) -> Result<()> {
+    loop {
+        match output.try_send(part) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(back)) => part = back,
+            // Its own error, which says why, goes before this one.
+            Err(TrySendError::Disconnected(_)) => return Err(Error::internal("writer", "the writer stopped")),
+        }
+        thread::sleep(Duration::from_millis(20));
+        if let Err(cancelled) = run.tick(0.0) {
+            // The part is finished work: it goes out before the run ends.
+            let _ = output.send(part);
+            return Err(cancelled);
+        }
+    }
 }
 
 /// The rows `own` of a slab with the halo around them.

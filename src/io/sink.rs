@@ -7,10 +7,13 @@ use ndarray::{Array3, ArrayView2, Axis, s};
 pub trait SliceSink: Send {
     /// One slice; `z` is the detector row.
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()>;
-    /// After the last slice; not called after an error.
-    fn finish(&mut self) -> Result<()>;
-    /// Called instead of `finish` when the run was cancelled or failed: keeps finished slices, leaves nothing half-made.
-    /// What the user should know of it comes back as a remark.
+    /// After the last slice; not called after an error. Long work calls `go_on` between slices and ends with its error.
+    fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let _ = go_on;
+        Ok(())
+    }
+    /// Called when the run was cancelled or failed, also if `finish` failed: keeps finished slices, leaves nothing
+    /// half-made. What the user should know of it comes back as a remark.
     fn abandon(&mut self) -> Option<String> {
         None
     }
@@ -33,9 +36,6 @@ impl MemorySink {
 impl SliceSink for MemorySink {
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
         self.volume.index_axis_mut(Axis(0), z - self.first).slice_mut(s![.., ..]).assign(&slice);
-        Ok(())
-    }
-    fn finish(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -69,16 +69,22 @@ pub struct TiffSink {
 }
 
 impl TiffSink {
+    /// Refuses a folder that cannot be one, before any work is done for it.
+    pub fn check_dir(dir: &Path) -> Result<()> {
+        let nearest = dir.ancestors().find(|d| d.as_os_str().is_empty() || d.exists());
+        if nearest.is_some_and(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
+            let not_a_folder = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+            return Err(Error::io(dir.display(), "make the output folder", not_a_folder));
+        }
+        if dir.is_dir() { probe(dir) } else { Ok(()) }
+    }
     /// Makes the folder if needed and proves that it can be written to.
     pub fn new(dir: &Path, sample: SampleType, range: (Option<f64>, Option<f64>), meta: SliceMeta) -> Result<Self> {
         if let (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) = (sample, range) {
             Quantiser::new(min, max, sample.levels())?;
         }
         fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make the output folder", e))?;
-        let probe = dir.join(".wagiri-probe");
-        File::create(&probe)
-            .and_then(|_| fs::remove_file(&probe))
-            .map_err(|e| Error::io(dir.display(), "write to the output folder", e))?;
+        probe(dir)?;
         let sink = TiffSink {
             dir: dir.to_owned(),
             sample,
@@ -89,6 +95,11 @@ impl TiffSink {
         };
         if sink.collects() {
             let floats = sink.float_dir();
+            if fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
+                let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
+                               give the range of 16- or 8-bit output (min and max)";
+                return Err(Error::invalid(floats.display(), message));
+            }
             fs::create_dir_all(&floats).map_err(|e| Error::io(floats.display(), "make the folder", e))?;
         }
         Ok(sink)
@@ -164,17 +175,24 @@ impl SliceSink for TiffSink {
             _ => self.write_float(&self.path(z), z, slice, range),
         }
     }
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         if !self.collects() {
             return Ok(());
         }
-        let min = self.range.0.unwrap_or(f64::from(self.seen.0));
-        let max = self.range.1.unwrap_or(f64::from(self.seen.1));
-        for z in std::mem::take(&mut self.waiting) {
+        let (lowest, highest) = (f64::from(self.seen.0), f64::from(self.seen.1));
+        // A volume of one value, or beyond the end that was given, has no range of its own: it becomes all 0, or all white.
+        let (min, max) = match self.range {
+            (Some(min), _) => (min, if highest > min { highest } else { min + 1.0 }),
+            (None, Some(max)) => (if lowest < max { lowest } else { max - 1.0 }, max),
+            (None, None) => (lowest, if highest > lowest { highest } else { lowest + 1.0 }),
+        };
+        while let Some(&z) = self.waiting.first() {
+            go_on()?;
             let from = self.float_path(z);
             let slice = super::read_slice(&from)?;
             self.write_int(z, slice.view(), min, max)?;
             fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
+            self.waiting.remove(0);
         }
         // Fails if the user keeps something else there, which is then theirs.
         let _ = fs::remove_dir(self.float_dir());
@@ -187,9 +205,17 @@ impl SliceSink for TiffSink {
         let _ = fs::remove_dir(self.float_dir());
         (!self.waiting.is_empty()).then(|| {
             let dir = self.float_dir();
-            format!("the range of the volume is not known yet: finished slices are in {} as 32-bit", dir.display())
+            format!("finished slices that are not converted yet are in {} as 32-bit", dir.display())
         })
     }
+}
+
+/// Proves that files can be made in `dir`.
+fn probe(dir: &Path) -> Result<()> {
+    let file = dir.join(".wagiri-probe");
+    File::create(&file)
+        .and_then(|_| fs::remove_file(&file))
+        .map_err(|e| Error::io(dir.display(), "write to the output folder", e))
 }
 
 fn encode<C: ColorType>(

@@ -107,7 +107,4 @@ impl SliceSink for Queue {
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> crate::Result<()> {
         self.0.send((z, slice.to_owned())).map_err(|_| Error::cancelled("slices"))
     }
-    fn finish(&mut self) -> crate::Result<()> {
-        Ok(())
-    }
 }

@@ -73,9 +73,17 @@ fn machine_args() -> [Arg; 4] {
 fn with_scan_options(command: Command) -> Command {
     command
         .arg(option("format", "NAME", "hipic, his, tiff or hdf5 instead of looking at the files"))
-        .arg(option("dark", "WHAT", "Dark frames: a file, a folder, or frames A..B of a .his file"))
-        .arg(option("flat", "WHAT", "Direct-beam frames (I0), as --dark"))
-        .arg(option("angles", "WHAT", "View angles: FILE, FILE:A..B (lines), or a span in degrees such as 180"))
+        .arg(option(
+            "dark",
+            "WHAT",
+            "Dark frames: a file, a folder, frames A..B of one file or dataset, an HDF5 dataset, or none",
+        ))
+        .arg(option("flat", "WHAT", "Direct-beam frames (I0), as --dark; several ranges are separated by commas"))
+        .arg(option(
+            "angles",
+            "WHAT",
+            "View angles in degrees: FILE, FILE:A..B (entries), a span such as 180, or A..B with both ends",
+        ))
         .arg(option("dataset", "PATH", "HDF5 dataset of the projections"))
         .arg(option("views", "A..B", "Only these projections"))
 }

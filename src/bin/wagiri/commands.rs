@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::picture::{self, Panel};
-use crate::terminal::{human_bytes, human_time, progress, say};
+use crate::terminal::{human_bytes, human_time, progress, say, silent};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
 use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
-use wagiri::{Chain, Context, Error, ErrorKind, Progress, Result, Scan};
+use wagiri::{Chain, Context, Error, ErrorKind, Result, Scan};
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     match matches.subcommand() {
@@ -55,7 +55,11 @@ fn info(m: &ArgMatches) -> Result<()> {
     // A plan needs no axis: any will do for memory and disk.
     let mut chain = Chain::parse(&context.registry(), Chain::DEFAULT)?;
     chain.set("recon.fbp", "center_px", &((shape.cols as f64 - 1.0) / 2.0).to_string())?;
-    match chain.plan(&context, &scan, &RunOptions::default(), &mut Progress::silent()) {
+    if covered > 190.0 {
+        line("turn", "more than half a turn: give --turn full if the axis is near the middle of the detector".into());
+        chain.set("recon.fbp", "turn", "full")?;
+    }
+    match chain.plan(&context, &scan, &RunOptions::default(), &mut silent()) {
         Ok(plan) => {
             let (slabs, height) = (plan.rows.len().div_ceil(plan.slab_rows), plan.slab_rows);
             line("memory", format!("{} in {slabs} slabs of {height} rows", human_bytes(plan.memory_bytes)));
@@ -83,25 +87,21 @@ fn center(m: &ArgMatches) -> Result<()> {
 fn preview(m: &ArgMatches) -> Result<()> {
     let (context, scan) = (args::context(m)?, open(m)?);
     let chain = args::chain(m, &context)?;
-    let row = args::number(m, "row")?.unwrap_or(scan.shape().rows / 2);
+    let row: usize = args::number(m, "row")?.unwrap_or(scan.shape().rows / 2);
     let out = PathBuf::from(args::text(m, "out").unwrap_or_default());
-    // One search of the axis serves the slice and its description.
-    let options = RunOptions { rows: Some(row..row + 1), ..RunOptions::default() };
-    let plan = chain.plan(&context, &scan, &options, &mut progress("plan"))?;
-    let mut chain = chain;
-    if chain.params().any(|p| p.info().id == "recon.fbp") {
-        chain.set("recon.fbp", "center_px", &plan.center.to_string())?;
-    }
-    let slice = chain.preview(&context, &scan, row, &mut Progress::silent())?;
-    for remark in &plan.remarks {
+    let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
+    let mut sink = OneSlice::default();
+    let summary = chain.run_into(&context, &scan, &mut sink, &options, &mut progress("preview"))?;
+    let slice = sink.0.ok_or_else(|| Error::internal("preview", "the chain gave no slice"))?;
+    for remark in &summary.remarks {
         log::info!("{remark}");
     }
     let png = with_suffix(&out, ".png");
     picture::write_png(&png, &picture::grey(slice.view()))?;
     let fbp = chain.params().find(|p| p.info().id == "recon.fbp");
     let meta = SliceMeta {
-        pixel_um: plan.pixel_um,
-        center: plan.center,
+        pixel_um: summary.pixel_um,
+        center: summary.center,
         views: scan.shape().views,
         angle_offset_rad: fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians(),
         artist: "wagiri".into(),
@@ -115,6 +115,17 @@ fn preview(m: &ArgMatches) -> Result<()> {
         say!("{}", path.display());
     }
     Ok(())
+}
+
+/// Keeps the slice of a preview.
+#[derive(Default)]
+struct OneSlice(Option<ndarray::Array2<f32>>);
+
+impl SliceSink for OneSlice {
+    fn write(&mut self, _: usize, slice: ndarray::ArrayView2<f32>) -> Result<()> {
+        self.0 = Some(slice.to_owned());
+        Ok(())
+    }
 }
 
 fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
@@ -154,7 +165,7 @@ fn sheet(
                 }
             }
         }
-        part.preview(context, scan, row, &mut Progress::silent())
+        part.preview(context, scan, row, &mut silent())
     };
     let mut projection = ndarray::Array2::zeros((shape.rows, shape.cols));
     scan.source().read_rows(Frame::View(0), 0..shape.rows, projection.view_mut())?;
@@ -189,10 +200,7 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
 }
 
 fn stages(m: &ArgMatches) -> Result<()> {
-    let context = Context::new(Default::default())?;
-    for plugin in m.get_many::<String>("plugin").into_iter().flatten() {
-        context.load_plugin(plugin.as_ref())?;
-    }
+    let context = args::context(m)?;
     let registry = context.registry();
     let all: Vec<_> = registry.infos().chain(std::iter::once(&wagiri::chain::WRITE_TIFF)).collect();
     let Some(id) = args::text(m, "id") else {

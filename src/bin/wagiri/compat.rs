@@ -10,9 +10,9 @@ use wagiri::chain::{AxisMethod, AxisOptions, RunOptions, find_axis};
 use wagiri::geometry::Center;
 use wagiri::io::{HipicOptions, ShotLog, open_hipic};
 use wagiri::scan::ScanOptions;
-use wagiri::{Chain, Context, ContextOptions, Error, Result, Scan};
+use wagiri::{Chain, Context, ContextOptions, Error, Result};
 
-use crate::terminal::{progress, say};
+use crate::terminal::{progress, say, silent};
 
 /// One of ct-rec's programs, as called.
 pub struct Program {
@@ -89,15 +89,14 @@ impl Program {
         };
         let kernel = kernel_size();
         let chain = self.chain(center, pixel_um, self.number("RA0", &a[a.len() - 2])?, &kernel, "")?;
-        let context = context(&scan)?;
+        let context = context()?;
         let options = RunOptions { rows, slab_rows: whole("HPTG_CHUNK_ROWS"), artist: Some("hp_tg".into()) };
-        let plan = chain.plan(&context, &scan, &options, &mut wagiri::Progress::silent())?;
         let summary = chain.run(&context, &scan, rec, &options, &mut progress("hp_tg"))?;
         print_remarks(&summary.remarks);
-        for z in plan.rows.clone() {
+        for z in summary.rows.clone() {
             say!("{z}\t{}", description(&rec.join(format!("rec{z:05}.tif")))?);
         }
-        let chunks = plan.rows.len().div_ceil(plan.slab_rows);
+        let chunks = summary.rows.len().div_ceil(summary.slab_rows);
         self.log_command(Path::new("."), a, &format!("   % kernel_size {kernel}   % chunks {chunks}"))
     }
 
@@ -111,14 +110,14 @@ impl Program {
             let accepted = format!("expected a layer from 0 to {}", scan.shape().rows - 1);
             Error::invalid(&self.name, accepted).with("layer", format!("'{}'", a[0]))
         })?;
-        let context = context(&scan)?;
+        let context = context()?;
         let rows = layer..layer + 1;
         let center = match a.get(1) {
             Some(text) => Center::Fixed(self.number("RC", text)?),
             None => {
                 let options =
                     AxisOptions { method: AxisMethod::Rmsd, rows: Some(rows.clone()), ..AxisOptions::default() };
-                find_axis(&context, &scan, &options, &mut wagiri::Progress::silent())?.center
+                find_axis(&context, &scan, &options, &mut silent())?.center
             }
         };
         let pixel_um = a.get(2).map_or(Ok(1.0), |t| self.number("Dr", t))?;
@@ -216,7 +215,7 @@ fn kernel_size() -> String {
 }
 
 /// Threads and memory from `CBP_THREADS` and the `HPTG_` variables.
-fn context(scan: &Scan) -> Result<Context> {
+fn context() -> Result<Context> {
     let threads = whole("CBP_THREADS");
     let limit = variable("HPTG_MEM_LIMIT_MB").map(|t| leading_number("HPTG_MEM_LIMIT_MB", &t));
     let memory_bytes = limit.filter(|mb| *mb > 0.0).map(|mb| (mb * 1048576.0) as u64);
@@ -232,10 +231,7 @@ fn context(scan: &Scan) -> Result<Context> {
             log::warn!("HPTG_MEM_FRACTION={part} is not within 0.05 to 0.95: not used");
             Ok(context)
         }
-        _ => {
-            log::debug!("{} views", scan.shape().views);
-            Ok(context)
-        }
+        _ => Ok(context),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 use wagiri::{CancelFlag, Progress, Report};
 
 struct Stderr;
@@ -48,11 +49,6 @@ pub fn progress(what: &str) -> Progress<'static> {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("=> "));
     bar.set_prefix(what.to_owned());
-    let flag = CancelFlag::default();
-    let on_signal = flag.clone();
-    if let Err(e) = ctrlc::set_handler(move || on_signal.cancel()) {
-        log::warn!("Ctrl-C will end the program at once: {e}");
-    }
     Progress::new(move |r: &Report| {
         bar.set_position((r.fraction * 1000.0) as u64);
         if r.total > 0 {
@@ -64,7 +60,25 @@ pub fn progress(what: &str) -> Progress<'static> {
         }
         ControlFlow::Continue(())
     })
-    .with_flag(flag)
+    .with_flag(stop_flag())
+}
+
+/// Shows nothing, but Ctrl-C stops it.
+pub fn silent() -> Progress<'static> {
+    Progress::silent().with_flag(stop_flag())
+}
+
+/// Set by Ctrl-C; one for the whole program.
+fn stop_flag() -> CancelFlag {
+    static FLAG: LazyLock<CancelFlag> = LazyLock::new(|| {
+        let flag = CancelFlag::default();
+        let on_signal = flag.clone();
+        if let Err(e) = ctrlc::set_handler(move || on_signal.cancel()) {
+            log::warn!("Ctrl-C will end the program at once: {e}");
+        }
+        flag
+    });
+    FLAG.clone()
 }
 
 /// `45 s`, `3 min 20 s`, `2 h 5 min`.
