@@ -124,8 +124,8 @@ pub fn snap_to_even(angles_rad: Vec<f64>, tolerance: f64) -> Vec<f64> {
 /// Quadrature weight of each view, radians: the part of the half circle of directions that it stands for.
 ///
 /// A line measured from both sides is the same line, so angles count modulo π. Each view gets half the gap to either
-/// neighbour; even views over a half or full turn get exactly π / views. Gaps wider than 2.5 times the median (missing
-/// wedge) are not filled by their neighbours: they count as the median.
+/// neighbour; even views over a half or full turn get exactly π / views. Where the scan covers less than a half turn, the
+/// missing wedge beyond its first and last view is not filled: it counts as the wider of the two gaps beside it.
 pub fn view_weights(angles_rad: &[f64]) -> Vec<f64> {
     let n = angles_rad.len();
     let even = |span: f64| {
@@ -143,12 +143,15 @@ pub fn view_weights(angles_rad: &[f64]) -> Vec<f64> {
         if k + 1 == n { b + PI - a } else { b - a }
     };
     let mut gaps: Vec<f64> = (0..n).map(gap).collect();
-    let mut sorted: Vec<f64> = gaps.iter().copied().filter(|g| *g > 1e-9).collect();
-    sorted.sort_by(f64::total_cmp);
-    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(PI);
-    for g in &mut gaps {
-        if *g > 2.5 * median {
-            *g = median;
+    let by_angle = |a: &usize, b: &usize| angles_rad[*a].total_cmp(&angles_rad[*b]);
+    let (first, last) = ((0..n).min_by(by_angle).unwrap_or(0), (0..n).max_by(by_angle).unwrap_or(0));
+    if let Some(wedge) = (0..n).find(|&k| order[k] == last && order[(k + 1) % n] == first)
+        && angles_rad[last] - angles_rad[first] < PI
+    {
+        let beside = gaps[(wedge + n - 1) % n].max(gaps[(wedge + 1) % n]);
+        // A little wider than its neighbours is the end of a half turn, not a wedge.
+        if gaps[wedge] > 2.5 * beside {
+            gaps[wedge] = beside;
         }
     }
     let mut weights = vec![0.0; n];
@@ -184,6 +187,23 @@ mod tests {
         for angles in cases {
             let sum: f64 = view_weights(&angles).iter().sum();
             assert!((sum - PI).abs() < 1e-9, "{sum}");
+        }
+    }
+
+    #[test]
+    fn uneven_steps_and_gaps_inside_are_filled_but_a_missing_wedge_is_not() {
+        let degrees = |list: Vec<f64>| list.into_iter().map(f64::to_radians).collect::<Vec<_>>();
+        let uneven = degrees((0..90).map(f64::from).chain((0..30).map(|m| 90.0 + 3.0 * f64::from(m))).collect());
+        let hole = degrees((0..120).filter(|m| !(50..60).contains(m)).map(|m| 1.5 * f64::from(m)).collect());
+        for angles in [uneven, hole] {
+            let sum: f64 = view_weights(&angles).iter().sum();
+            assert!((sum - PI).abs() < 1e-9, "{sum}");
+        }
+        // 0 to 119 degrees, wherever it begins, stands for 120.
+        for start in [0.0, -30.0, 100.0] {
+            let wedge = degrees((0..120).map(|m| start + f64::from(m)).collect());
+            let sum: f64 = view_weights(&wedge).iter().sum();
+            assert!((sum - 120f64.to_radians()).abs() < 1e-9, "{sum}");
         }
     }
 

@@ -168,6 +168,28 @@ fn duplicate_frame_numbers() {
 }
 
 #[test]
+fn frames_of_different_types() {
+    let (_dir, path) = hipic_scan();
+    let frame = path.join("q0003.img");
+    let mut bytes = fs::read(&frame).unwrap();
+    bytes[12] = 0;
+    fs::write(&frame, bytes).unwrap();
+    let text = "the pixels of this frame are 8-bit, those of the others 16-bit: all frames must be alike";
+    says(&fails(&path, &options()), ErrorKind::Format, &frame, text);
+}
+
+#[test]
+fn ranges_that_overlap() {
+    let (_dir, path) = scratch();
+    let file = path.join("a.his");
+    his(&file, 8, 2, 8);
+    let by = ScanOptions { dark: Some("0..3".into()), flat: Some("2..5".into()), ..angles("180") };
+    let error = fails(&file, &by);
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("only one of them (frame = 2, flat = 2..5)"), "{error}");
+}
+
+#[test]
 fn frames_of_different_sizes() {
     let (_dir, path) = hipic_scan();
     let frame = path.join("q0004.img");

@@ -178,3 +178,46 @@ fn a_link_named_like_a_ct_rec_program_behaves_like_it() {
     assert_eq!(code, 8);
     assert!(sentence.contains("use hp_tg_t_c"), "{sentence}");
 }
+
+#[test]
+fn slices_are_not_written_among_the_frames() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scan, frames) = (folder.path().join("savu"), folder.path().join("savu/projections"));
+    std::fs::create_dir_all(&frames).expect("a folder");
+    for (from, to) in [("savu", &scan), ("savu/projections", &frames)] {
+        for entry in std::fs::read_dir(data(from)).expect("the scan") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                std::fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("a copy");
+            }
+        }
+    }
+    let angles = ["--angles", "angles.txt:10..101", "--center", "86"];
+    let before = std::fs::read_dir(&frames).expect("frames").count();
+    for out in [scan.clone(), frames.clone(), scan.join("../savu/projections")] {
+        let (code, sentence) = fails(&[&["run", text(&scan), text(&out)], &angles[..]].concat());
+        assert_eq!(code, 2);
+        assert!(sentence.contains("this folder holds the frames of the scan"), "{sentence}");
+    }
+    let (_, sentence) = fails(&[&["preview", text(&scan), text(&frames.join("raw_00000"))], &angles[..]].concat());
+    assert!(sentence.contains("this folder holds the frames of the scan"), "{sentence}");
+    assert_eq!(std::fs::read_dir(&frames).expect("frames").count(), before);
+    ok(&[&["run", text(&scan), text(&scan.join("rec")), "--rows", "3..5"], &angles[..]].concat());
+    let (_, sentence) = fails(&[&["run", text(&scan), ""], &angles[..]].concat());
+    assert!(sentence.contains("the name of the output folder is empty"), "{sentence}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_nobody_can_read_neither_panics_nor_hides_the_exit_code() {
+    let run = |script: &str| {
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", script]).env("WAGIRI", env!("CARGO_BIN_EXE_wagiri"));
+        shell.env("SCAN", data("tooth/tooth.h5")).output().expect("a shell")
+    };
+    assert_eq!(run("\"$WAGIRI\" info /no/such/scan 2>/dev/full").status.code(), Some(3));
+    assert_eq!(run("\"$WAGIRI\" stages | head -c 0; true").status.code(), Some(0));
+    let lost = run("\"$WAGIRI\" info \"$SCAN\" >/dev/full");
+    assert_eq!(lost.status.code(), Some(6));
+    assert_eq!(String::from_utf8_lossy(&lost.stderr).lines().count(), 1);
+}

@@ -156,7 +156,9 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        TiffSink::check_dir(out_dir)?;
+        // HiPic frames are named by a letter and a number only, and ct-rec's users keep slices beside them.
+        let frames_in = if scan.info().format == "hipic" { &[] } else { scan.info().folders.as_slice() };
+        TiffSink::check_dir(out_dir, frames_in)?;
         let ready = prepare::prepare(self, ctx, scan, options, progress)?;
         let meta = SliceMeta {
             pixel_um: ready.geometry.pixel_um,

@@ -140,7 +140,11 @@ fn largest(range: Range<usize>, fits: impl Fn(usize) -> Result<bool>) -> Result<
 }
 
 fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes.div_ceil(1_000_000))
+    if bytes < 10_000_000 {
+        format!("{} kB", bytes.div_ceil(1000))
+    } else {
+        format!("{} MB", bytes.div_ceil(1_000_000))
+    }
 }
 
 #[cfg(test)]

@@ -108,8 +108,23 @@ impl Image {
         }
         self.layout.get().ok_or_else(|| Error::internal(self.file.path.display(), "an image without layout"))
     }
-    fn read(&self, size: [usize; 2], rows: Range<usize>, out: ArrayViewMut2<f32>) -> Result<()> {
+    /// `sample`: the type that this kind of frame must have, if one must.
+    fn read(
+        &self,
+        size: [usize; 2],
+        sample: Option<Sample>,
+        rows: Range<usize>,
+        out: ArrayViewMut2<f32>,
+    ) -> Result<()> {
         let layout = self.layout()?;
+        if let Some(expected) = sample.filter(|expected| *expected != layout.sample) {
+            let message = format!(
+                "the pixels of this frame are {}, those of the others {}: all frames must be alike",
+                layout.sample.name(),
+                expected.name()
+            );
+            return Err(Error::format(self.file.path.display(), message));
+        }
         if [layout.rows, layout.cols] != size {
             let message = format!(
                 "the frame has {} x {} pixels (columns x rows), but the scan has {} x {}: all frames must be alike",
@@ -185,6 +200,10 @@ struct ImageSource {
     parts: Parts,
     shape: ScanShape,
     frame_bytes: u64,
+    /// Sample type of the projections.
+    sample: Option<Sample>,
+    /// Dark and direct-beam frames come from the same detector in the same way, so they must have this type too.
+    alike: bool,
 }
 
 impl Parts {
@@ -205,18 +224,29 @@ impl Parts {
         let mut frame_bytes = 0;
         let first = |groups: &[Group]| groups.first().and_then(|g| g.first()).cloned();
         let kinds = [first(&self.views), first(&self.flats), self.dark.first().cloned()];
-        for image in kinds.iter().flatten() {
+        let alike = matches!(info.format, "hipic" | "his");
+        let sample = kinds[0].as_ref().map(|image| image.layout().map(|l| l.sample)).transpose()?;
+        for (kind, image) in kinds.iter().enumerate().filter_map(|(i, image)| Some((i, image.as_ref()?))) {
             let layout = image.layout()?;
             if size.is_none() {
                 frame_bytes = layout.sample.bytes((layout.rows * layout.cols) as u64);
             }
             // Reading no row compares the sizes.
             let size = *size.get_or_insert([layout.rows, layout.cols]);
-            image.read(size, 0..0, Array2::zeros([0, size[1]]).view_mut())?;
+            let expected = sample.filter(|_| alike || kind == 0);
+            image.read(size, expected, 0..0, Array2::zeros([0, size[1]]).view_mut())?;
         }
+        info.folders = self.folders();
         let [rows, cols] = size.unwrap_or([0, 0]);
         let shape = ScanShape { views: self.views.len(), rows, cols, flats: self.flats.len() };
-        Scan::new(Box::new(ImageSource { parts: self, shape, frame_bytes }), info)
+        Scan::new(Box::new(ImageSource { parts: self, shape, frame_bytes, sample, alike }), info)
+    }
+    /// Folders that hold the files, each once.
+    fn folders(&self) -> Vec<PathBuf> {
+        let images = self.views.iter().chain(&self.flats).flatten().chain(&self.dark);
+        let parents = images.filter_map(|image| image.file.path.parent());
+        let each_once: std::collections::BTreeSet<&Path> = parents.collect();
+        each_once.into_iter().map(Path::to_owned).collect()
     }
 }
 
@@ -247,13 +277,15 @@ impl FrameSource for ImageSource {
         let group =
             group.ok_or_else(|| Error::not_found("scan", "no such frame").with("frame", format!("{frame:?}")))?;
         let size = [self.shape.rows, self.shape.cols];
+        let is_view = matches!(frame, Frame::View(_) | Frame::HalfTurn);
+        let sample = self.sample.filter(|_| is_view || self.alike);
         match group.as_slice() {
             [] => out.fill(0.0),
-            [image] => image.read(size, rows, out)?,
+            [image] => image.read(size, sample, rows, out)?,
             images => {
                 let mut sum = Array2::<f64>::zeros(out.raw_dim());
                 for image in images {
-                    image.read(size, rows.clone(), out.view_mut())?;
+                    image.read(size, sample, rows.clone(), out.view_mut())?;
                     Zip::from(&mut sum).and(&out).for_each(|s, &v| *s += v as f64);
                 }
                 Zip::from(&mut out).and(&sum).for_each(|o, s| *o = (s / images.len() as f64) as f32);

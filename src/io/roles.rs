@@ -32,6 +32,14 @@ pub(crate) fn split(frames: &[Arc<Image>], options: &ScanOptions, folder: &Path)
                 return Err(Error::invalid(option, format!("expected frames A..B within 0..{}", frames.len()))
                     .with(option, text));
             }
+            if let Some(i) = range.clone().find(|&i| taken[i]) {
+                return Err(Error::invalid(
+                    option,
+                    "a frame can be dark, direct beam or projection, but only one of them",
+                )
+                .with("frame", i)
+                .with(option, text));
+            }
             taken[range.clone()].fill(true);
             let middle = (range.start + range.end - 1) as f64 / 2.0;
             groups.push((frames[range].to_vec(), middle));

@@ -41,14 +41,15 @@ impl ShotLog {
     ///
     /// A record is `frame time angle flag`, separated by white space; further fields are ignored. Line ends may be LF
     /// or CRLF; blank lines before the first record are skipped. Before the first blank line every line must be a
-    /// record; after it, reading stops at the first line that is neither blank nor a record. Angles are pulses if the
-    /// last one before the blank line is beyond ±10000.
+    /// record; after it, reading stops at the first line that is neither blank nor a record. Angles are pulses if
+    /// that of a projection is beyond ±10000.
     ///
     /// Errors name the line: one that does not parse, a flag other than 0 and 1, a frame listed twice.
     pub fn parse(text: &str, place: impl Display) -> Result<Self> {
         let mut log = ShotLog::default();
         let mut tail = false;
-        for (i, line) in text.lines().enumerate() {
+        // DOS tools end a text with Ctrl-Z.
+        for (i, line) in text.split('\u{1a}').next().unwrap_or_default().lines().enumerate() {
             if line.trim().is_empty() {
                 tail |= !log.shots.is_empty();
                 continue;
@@ -71,7 +72,7 @@ impl ShotLog {
                     .with("lines", format!("{line} and {}", shot.line)));
             }
         }
-        if log.shots.last().is_some_and(|s| s.angle_deg.abs() > PULSES_ABOVE) {
+        if log.shots.iter().any(|s| s.projection && s.angle_deg.abs() > PULSES_ABOVE) {
             log.from_pulses = true;
             for shot in log.shots.iter_mut().chain(&mut log.after_blank) {
                 shot.angle_deg /= PULSES_PER_DEG;

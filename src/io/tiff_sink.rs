@@ -69,8 +69,17 @@ pub struct TiffSink {
 }
 
 impl TiffSink {
-    /// Refuses a folder that cannot be one, before any work is done for it.
-    pub fn check_dir(dir: &Path) -> Result<()> {
+    /// Refuses a folder that cannot be one, or holds the frames of the scan, before any work is done for it.
+    pub fn check_dir(dir: &Path, frames_in: &[PathBuf]) -> Result<()> {
+        if dir.as_os_str().is_empty() {
+            return Err(Error::invalid("output", "the name of the output folder is empty"));
+        }
+        let same =
+            |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|f| fs::canonicalize(dir).is_ok_and(|d| d == f));
+        if frames_in.iter().any(same) {
+            let message = "this folder holds the frames of the scan; choose another one for the slices";
+            return Err(Error::invalid(dir.display(), message));
+        }
         let nearest = dir.ancestors().find(|d| d.as_os_str().is_empty() || d.exists());
         if nearest.is_some_and(|d| !d.as_os_str().is_empty() && !d.is_dir()) {
             let not_a_folder = std::io::Error::from(std::io::ErrorKind::NotADirectory);
@@ -238,8 +247,9 @@ where
     let (width, height) = size;
     // Strips of about 2 MB: large enough for the disk, small enough for readers that decode strip by strip.
     let rows_per_strip = ((2 << 20) / (width * size_of::<C::Inner>())).clamp(1, height) as u32;
-    // ImageJ turns pixels per cm into µm; a unit of 10 pm keeps five digits of the pixel size.
-    let per_cm = Rational { n: 1_000_000_000, d: (meta.pixel_um * 1e5).round().clamp(1.0, 4e9) as u32 };
+    // ImageJ turns pixels per cm into µm. 1 cm is 10⁴ µm; the larger the numbers of the ratio, the more digits it keeps.
+    let unit = [1e9, 1e6, 1e3].into_iter().find(|n| meta.pixel_um * n / 1e4 < 4e9).unwrap_or(1.0);
+    let per_cm = Rational { n: unit as u32, d: (meta.pixel_um * unit / 1e4).round().clamp(1.0, 4e9) as u32 };
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     let mut encoder = TiffEncoder::new(&mut writer).map_err(failed)?;
     let mut image = encoder.new_image::<C>(width as u32, height as u32).map_err(failed)?;
@@ -247,6 +257,7 @@ where
     image.resolution(ResolutionUnit::Centimeter, per_cm);
     let tags = image.encoder();
     tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;
+    tags.write_tag(Tag::PlanarConfiguration, 1u16).map_err(failed)?;
     tags.write_tag(Tag::Artist, meta.artist.as_str()).map_err(failed)?;
     tags.write_tag(Tag::Software, concat!("wagiri ", env!("CARGO_PKG_VERSION"))).map_err(failed)?;
     image.write_data(data).map_err(failed)?;

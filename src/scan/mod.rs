@@ -52,6 +52,8 @@ pub struct ScanInfo {
     pub pixel_um: Option<f64>,
     /// A further frame taken half a turn after view 0, if the scan has one, for the search of the axis.
     pub half_turn_frame: bool,
+    /// Folders that hold the frames; slices are not written there, since names could meet.
+    pub folders: Vec<PathBuf>,
     /// Remarks that a user should see once.
     pub notes: Vec<String>,
 }

@@ -89,6 +89,8 @@ fn preview(m: &ArgMatches) -> Result<()> {
     let chain = args::chain(m, &context)?;
     let row: usize = args::number(m, "row")?.unwrap_or(scan.shape().rows / 2);
     let out = PathBuf::from(args::text(m, "out").unwrap_or_default());
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    TiffSink::check_dir(folder, &scan.info().folders)?;
     let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
     let mut sink = OneSlice::default();
     let summary = chain.run_into(&context, &scan, &mut sink, &options, &mut progress("preview"))?;

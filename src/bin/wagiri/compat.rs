@@ -117,7 +117,8 @@ impl Program {
             None => {
                 let options =
                     AxisOptions { method: AxisMethod::Rmsd, rows: Some(rows.clone()), ..AxisOptions::default() };
-                find_axis(&context, &scan, &options, &mut silent())?.center
+                let found = find_axis(&context, &scan, &options, &mut silent());
+                found.map_err(|e| e.with("otherwise", format!("{} {layer} RC", self.name)))?.center
             }
         };
         let pixel_um = a.get(2).map_or(Ok(1.0), |t| self.number("Dr", t))?;

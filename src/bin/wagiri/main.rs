@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         match word.into_string() {
             Ok(word) => words.push(word),
             Err(word) => {
-                eprintln!("wagiri: the argument {word:?} is not valid UTF-8");
+                terminal::complain(format_args!("the argument {word:?} is not valid UTF-8"));
                 return ExitCode::from(wagiri::ErrorKind::Invalid.exit_code());
             }
         }
@@ -40,9 +40,10 @@ fn main() -> ExitCode {
         }
     };
     match result {
+        Ok(()) if terminal::answer_lost() => ExitCode::from(wagiri::ErrorKind::Io.exit_code()),
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("wagiri: {e}");
+            terminal::complain(&e);
             ExitCode::from(e.kind().exit_code())
         }
     }

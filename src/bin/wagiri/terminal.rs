@@ -1,8 +1,10 @@
 //! What a person sees while it runs: log lines, a progress bar, Ctrl-C.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use wagiri::{CancelFlag, Progress, Report};
 
 struct Stderr;
@@ -13,7 +15,7 @@ impl log::Log for Stderr {
     }
     fn log(&self, record: &log::Record) {
         if self.enabled(record.metadata()) {
-            eprintln!("wagiri: {}", record.args());
+            complain(record.args());
         }
     }
     fn flush(&self) {}
@@ -26,12 +28,24 @@ macro_rules! say {
 pub(crate) use say;
 
 pub fn print_line(line: std::fmt::Arguments) {
-    use std::io::Write as _;
     if let Err(e) = writeln!(std::io::stdout(), "{line}")
         && e.kind() != std::io::ErrorKind::BrokenPipe
+        && !ANSWER_LOST.swap(true, Ordering::Relaxed)
     {
-        log::warn!("standard output: {e}");
+        complain(format_args!("the answer could not be written: {e}"));
     }
+}
+
+static ANSWER_LOST: AtomicBool = AtomicBool::new(false);
+
+/// True if standard output could not take the answer.
+pub fn answer_lost() -> bool {
+    ANSWER_LOST.load(Ordering::Relaxed)
+}
+
+/// A line on standard error; a run does not fail because nobody can read it.
+pub fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "wagiri: {line}");
 }
 
 /// Warnings and remarks of the library go to standard error.

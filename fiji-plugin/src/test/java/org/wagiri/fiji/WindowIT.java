@@ -195,7 +195,7 @@ public class WindowIT {
         // that refuses less.
         IJ.redirectErrorMessages();
         run(options + " memory_gb=0.000001");
-        double needed = Double.parseDouble(IJ.getLog().replaceAll("(?s).*needed = (\\d+) MB.*", "$1")) / 1000;
+        double needed = Double.parseDouble(IJ.getLog().replaceAll("(?s).*needed = (\\d+) kB.*", "$1")) / 1e6;
         IJ.log("\\Clear");
         AtomicReference<Throwable> ended = new AtomicReference<>();
         Thread command =
