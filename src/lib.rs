@@ -15,6 +15,7 @@
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 #[allow(unsafe_code)]
 mod capi;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use wagiri::chain::{AxisFound, AxisMethod, AxisOptions, find_axis};
 use wagiri::geometry::{Center, uniform_angles};
 use wagiri::preprocess::center::{line, moment, registration, rmsd, usual_range};
-use wagiri::scan::{Frame, FrameSource, ScanInfo, ScanOptions, ScanShape};
+use wagiri::scan::{Frame, FrameSource, MemorySource, ScanInfo, ScanOptions, ScanShape};
 use wagiri::{Context, ContextOptions, ErrorKind, Progress, Result, Scan};
 
 /// Deterministic numbers in 0..1.
@@ -272,6 +272,45 @@ fn nothing_is_guessed() {
     let options = AxisOptions { search_px: Some(62.0..90.0), ..AxisOptions::default() };
     let e = find_axis(&context(1), &case.scan(), &options, &mut Progress::silent()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+}
+
+/// What is too narrow to compare is told, or leaves the other methods to answer.
+#[test]
+fn tiny_detectors_give_an_axis_or_a_sentence() {
+    let ctx = context(1);
+    for cols in 2..=8 {
+        let last = cols as f64 - 1.0;
+        let flats = Array3::from_elem((1, 2, cols), 20100.0);
+        let dark = Array2::from_elem((2, cols), 100.0);
+        let blob = [[0.4, 0.0, cols as f64 / 5.0, 0.5]];
+        let angles = closed(13);
+        let mut views = Array3::zeros((13, 2, cols));
+        for (m, angle) in angles.iter().enumerate() {
+            for mut row in views.index_axis_mut(Axis(0), m).outer_iter_mut() {
+                let p = profile(&blob, *angle, last / 2.0, cols);
+                row.iter_mut().zip(p).for_each(|(v, p)| *v = (100.0 + 20000.0 * (-p).exp()) as f32);
+            }
+        }
+        let scan = MemorySource::new(views, flats, dark).unwrap().into_scan(angles, None).unwrap();
+        use AxisMethod::{Auto, Line, Moment, Registration, Rmsd};
+        for method in [Auto, Rmsd, Line, Registration, Moment] {
+            let options = AxisOptions { method, ..AxisOptions::default() };
+            match find_axis(&ctx, &scan, &options, &mut Progress::silent()) {
+                Ok(found) => assert!((0.0..=last).contains(&found.center.at(0)), "{cols} {method:?} {found:?}"),
+                Err(e) => assert_ne!(e.kind(), ErrorKind::Internal, "{cols} {method:?} {e}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn views_that_do_not_fit_give_nothing() {
+    let image = |rows, cols| Array2::from_shape_fn((rows, cols), |(y, x)| ((x * x + y) % 7) as f32);
+    for (a, b) in [([2, 16], [2, 18]), ([2, 16], [3, 16]), ([0, 16], [0, 16]), ([2, 3], [2, 3]), ([2, 0], [2, 0])] {
+        let (a, b) = (image(a[0], a[1]), image(b[0], b[1]));
+        let search = 0.0..a.ncols() as f64;
+        assert!(line(a.view(), b.view(), &search).is_none() && registration(a.view(), b.view(), &search).is_none());
+    }
 }
 
 #[test]

@@ -125,12 +125,12 @@ fn lowers_a_planted_stripe_and_keeps_the_order_of_views() {
 }
 
 #[test]
-fn refuses_nan_by_row_and_column_and_a_window_wider_than_the_mirror() {
+fn refuses_nan_by_view_and_column_and_a_window_wider_than_the_mirror() {
     for kernel in [0, 5] {
         let mut sino = Array2::<f32>::zeros((6, 9));
         sino[[4, 7]] = f32::NAN;
         let text = rings::sort(sino.view_mut(), kernel).unwrap_err().to_string();
-        assert!(text.contains("row = 4") && text.contains("column = 7"), "{text}");
+        assert!(text.contains("view = 4") && text.contains("column = 7"), "{text}");
     }
     let mut sino = Array2::<f32>::zeros((6, 9));
     rings::sort(sino.view_mut(), 17).unwrap();

@@ -31,6 +31,7 @@ pub struct wagiri_run_options {
     pub slab_rows: u64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_run_options {
     const FIRST_SIZE: usize = 32;
 }
@@ -63,6 +64,7 @@ pub struct wagiri_plan {
     pub pixel_um: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_plan {
     const FIRST_SIZE: usize = 88;
 }
@@ -85,6 +87,7 @@ pub struct wagiri_summary {
     pub maximum: f32,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_summary {
     const FIRST_SIZE: usize = 40;
 }
@@ -115,7 +118,7 @@ struct CallbackSink {
     user: *mut c_void,
 }
 
-// The header says that the function is called from another thread.
+// SAFETY: the header says that the function is called, with `user`, on another thread than the caller's.
 unsafe impl Send for CallbackSink {}
 
 impl SliceSink for CallbackSink {
@@ -126,6 +129,7 @@ impl SliceSink for CallbackSink {
             shape: [1, shape[0] as u64, shape[1] as u64],
             stride: [slice.len() as i64, stride[0] as i64, stride[1] as i64],
         };
+        // SAFETY: by the header `call` takes `user` and a view that is valid during the call, and returns normally.
         match unsafe { (self.call)(self.user, z as u64, &view) } {
             0 => Ok(()),
             _ => Err(Error::cancelled("slice")),

@@ -38,6 +38,7 @@ pub struct wagiri_context_options {
     pub memory_bytes: u64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_context_options {
     const FIRST_SIZE: usize = 24;
 }
@@ -58,6 +59,7 @@ pub struct wagiri_device {
     pub memory_bytes: u64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_device {
     const FIRST_SIZE: usize = 32;
 }

@@ -19,6 +19,7 @@ impl wagiri_error {
 /// Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_error_status(error: *const wagiri_error) -> wagiri_status {
+    // SAFETY: by the header NULL, or an error of this library that was not freed.
     unsafe { error.as_ref() }.map_or(WAGIRI_OK, |e| e.status)
 }
 
@@ -26,6 +27,7 @@ pub unsafe extern "C" fn wagiri_error_status(error: *const wagiri_error) -> wagi
 /// freed. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_error_message(error: *const wagiri_error) -> *const c_char {
+    // SAFETY: by the header NULL, or an error of this library that was not freed.
     unsafe { error.as_ref() }.map_or(c"".as_ptr(), |e| e.message.as_ptr())
 }
 

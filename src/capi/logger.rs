@@ -26,8 +26,9 @@ struct Listener {
     user: *mut c_void,
 }
 
-// The header demands a function that may be called from any thread, several at once, with this pointer.
+// SAFETY: the header demands a function that may be called on any thread with `user`.
 unsafe impl Send for Listener {}
+// SAFETY: ... and on several at once.
 unsafe impl Sync for Listener {}
 
 static LISTENERS: RwLock<Vec<Listener>> = RwLock::new(Vec::new());
@@ -50,6 +51,7 @@ impl Log for Bridge {
         };
         let message = c_text(&record.args().to_string());
         for l in LISTENERS.read().unwrap_or_else(|e| e.into_inner()).iter() {
+            // SAFETY: `listen` waits for this loop before it forgets a listener, so `user` is still the caller's promise.
             unsafe { (l.call)(l.user, level, message.as_ptr()) };
         }
     }

@@ -16,6 +16,7 @@ macro_rules! entry {
     ($err:ident, $($arg:ident: $check:ident),* => $body:block) => {
         $crate::capi::macros::guard($err, || {
             $(
+                // SAFETY: by the header the argument is NULL or what its type says, during this call.
                 #[allow(unused_unsafe)]
                 let $arg = unsafe { $crate::capi::macros::$check($arg, stringify!($arg)) }?;
             )*
@@ -30,7 +31,7 @@ macro_rules! free {
         // A panic while dropping must not cross the border; there is nobody to tell.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             if !$handle.is_null() {
-                // The caller gives back what `Out::give` handed out, once.
+                // SAFETY: the caller gives back what `Out::give` handed out, once.
                 drop(unsafe { Box::from_raw($handle) });
             }
         }));
@@ -47,6 +48,7 @@ pub(super) fn guard(err: *mut *mut wagiri_error, body: impl FnOnce() -> Result<(
         Err(e) => (e.kind().status(), Box::into_raw(Box::new(wagiri_error::new(&e)))),
     };
     if !err.is_null() {
+        // SAFETY: not NULL, so by the header a pointer that can be written.
         unsafe { err.write(error) };
     }
     status
@@ -64,16 +66,19 @@ fn null(name: &'static str) -> Error {
 
 /// A handle that others may use at the same time.
 pub(super) unsafe fn shared<'a, T>(ptr: *const T, name: &'static str) -> Result<&'a T> {
+    // SAFETY: by the header NULL, or a handle of this library that was not freed.
     unsafe { ptr.as_ref() }.ok_or_else(|| null(name))
 }
 
 /// A handle that nobody else uses during the call.
 pub(super) unsafe fn exclusive<'a, T>(ptr: *mut T, name: &'static str) -> Result<&'a mut T> {
+    // SAFETY: as in `shared`; by the header nobody else uses it during the call.
     unsafe { ptr.as_mut() }.ok_or_else(|| null(name))
 }
 
 /// A text that is needed.
 pub(super) unsafe fn text<'a>(ptr: *const c_char, name: &'static str) -> Result<&'a str> {
+    // SAFETY: as for this function.
     unsafe { optional_text(ptr, name) }?.ok_or_else(|| null(name))
 }
 
@@ -82,6 +87,7 @@ pub(super) unsafe fn optional_text<'a>(ptr: *const c_char, name: &'static str) -
     if ptr.is_null() {
         return Ok(None);
     }
+    // SAFETY: not NULL, so by the header a text that ends with a zero byte.
     let bytes = unsafe { CStr::from_ptr(ptr) };
     match bytes.to_str() {
         Ok(text) => Ok(Some(text)),
@@ -94,6 +100,7 @@ pub(super) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
     pub(super) fn set(&self, value: T) {
+        // SAFETY: `value` and `handle` refuse NULL; by the header anything else can be written.
         unsafe { self.0.write(value) };
     }
 }
@@ -105,6 +112,7 @@ pub(super) unsafe fn value<T>(ptr: *mut T, name: &'static str) -> Result<Out<T>>
 
 /// A new handle; NULL until it is given.
 pub(super) unsafe fn handle<T>(ptr: *mut *mut T, name: &'static str) -> Result<Out<*mut T>> {
+    // SAFETY: as for this function.
     let out = unsafe { value(ptr, name) }?;
     out.set(std::ptr::null_mut());
     Ok(out)

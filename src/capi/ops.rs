@@ -6,6 +6,7 @@ use super::scan::wagiri_scan;
 use super::types::{
     Versioned, axis_line, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
 };
+use crate::chain::survey::log_repairs;
 use crate::chain::{AxisMethod, AxisOptions, find_axis};
 use crate::error::{Error, Result};
 use crate::geometry::view_weights;
@@ -47,6 +48,7 @@ pub struct wagiri_geometry {
     pub center_px_per_row: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_geometry {
     const FIRST_SIZE: usize = 48;
 }
@@ -65,6 +67,7 @@ pub struct wagiri_fbp_options {
     pub pad: i32,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_fbp_options {
     const FIRST_SIZE: usize = 16;
 }
@@ -102,6 +105,7 @@ pub struct wagiri_normalise_options {
     pub black_fraction: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_normalise_options {
     const FIRST_SIZE: usize = 32;
 }
@@ -124,6 +128,7 @@ pub struct wagiri_center_options {
     pub search_end_px: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_center_options {
     const FIRST_SIZE: usize = 48;
 }
@@ -142,6 +147,7 @@ pub struct wagiri_center {
     pub score: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_center {
     const FIRST_SIZE: usize = 32;
 }
@@ -154,7 +160,7 @@ fn or_default(value: f64, default: f64) -> f64 {
 /// [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
 /// the last view. `options` and `progress` may be NULL. Thread-safe.
 ///
-/// WAGIRI_INVALID: shapes that do not fit, or a count that is not a number. WAGIRI_FORMAT: every view is black.
+/// WAGIRI_INVALID: shapes that do not fit. WAGIRI_FORMAT: a count that is not a finite number, or every view is black.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_normalise(
     ctx: *const wagiri_context,
@@ -195,7 +201,7 @@ pub unsafe extern "C" fn wagiri_normalise(
         let mut progress = progress(user);
         let tick = &mut |part: f64| progress.report((part * rows as f64) as usize, rows, part);
         let reports = normalise_rows(ctx.inner.pool(), out, &references, &options, 0, tick)?;
-        super::scan::log_repairs(&reports);
+        log_repairs(&reports);
         Ok(())
     })
 }
@@ -220,6 +226,7 @@ pub unsafe extern "C" fn wagiri_find_center(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, ctx: shared, scan: shared, options: options, progress: report, out: fill => {
+        // SAFETY: by the header NULL or a text.
         let method = unsafe { super::macros::optional_text(options.method, "method") }?;
         let search = options.search_start_px..options.search_end_px;
         let options = AxisOptions {
@@ -289,6 +296,7 @@ pub unsafe extern "C" fn wagiri_reconstruct(
             return Err(Error::invalid("geometry", message).with("angles", geometry.views).with("views", views));
         }
         expect_shape("out", out.shape(), [rows, cols, cols], "[row, col, col] of the sinogram")?;
+        // SAFETY: not NULL; by the header `views` angles, and `geometry.views` is the number of views.
         let angles = unsafe { std::slice::from_raw_parts(geometry.angles_rad, views) };
         let axis = |row: usize| geometry.center_px + geometry.center_px_per_row * row as f64;
         let centers: Vec<f64> = (0..rows).map(axis).collect();

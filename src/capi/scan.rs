@@ -5,14 +5,10 @@ use super::error::wagiri_error;
 use super::types::{
     CTexts, Versioned, c_text, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
 };
-use crate::chain::survey::{read_counts, survey};
-use crate::context::Context;
+use crate::chain::survey::read_sinograms;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
-use crate::preprocess::{NormaliseOptions, RowReport, normalise_rows};
-use crate::progress::Progress;
 use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
-use crate::slab::Halo;
 use ndarray::Axis;
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
@@ -38,11 +34,16 @@ pub struct wagiri_scan_options {
     pub struct_size: u32,
     /// "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
     pub format: *const c_char,
-    /// Dark frames: a file, a folder, or for .his a range of frames such as "0..30"; NULL looks at their usual place.
+    /// Dark frames, averaged: a file or folder of images, a range of frames such as "0..30" (from 0, 30 not included)
+    /// where one file holds all frames (.his, multi-page TIFF, HDF5), an HDF5 dataset, or "none" to subtract nothing;
+    /// NULL looks at their usual place.
     pub dark: *const c_char,
-    /// Direct-beam frames (I0), as `dark`.
+    /// Direct-beam frames (I0), as `dark` but not "none". Several ranges such as "0..10,90..100" are as many images at
+    /// different times.
     pub flat: *const c_char,
-    /// View angles: a text file of degrees, "FILE:A..B" for a part of it, or a span in degrees such as "180".
+    /// View angles: "180" is even over so many degrees, without the end point; "-88.2..91.8" even, both ends included; a
+    /// text file with one angle in degrees per line, or "FILE:A..B" for its entries A to B - 1, counted from 0. Relative
+    /// paths here, in `dark` and in `flat` are looked up in the folder of the scan, then as they stand.
     pub angles: *const c_char,
     /// HDF5 dataset of the projections, where it is not at its standard place.
     pub dataset: *const c_char,
@@ -52,6 +53,7 @@ pub struct wagiri_scan_options {
     pub view_end: u64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_scan_options {
     const FIRST_SIZE: usize = 64;
 }
@@ -90,6 +92,7 @@ pub struct wagiri_scan_details {
     pub notes: *const *const c_char,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_scan_details {
     const FIRST_SIZE: usize = 104;
 }
@@ -112,13 +115,6 @@ impl wagiri_scan {
         let path = c_text(&info.path.to_string_lossy());
         let notes = CTexts::new(info.notes.iter().map(String::as_str));
         wagiri_scan { format, details, path, notes, black_views: OnceLock::new(), inner }
-    }
-    fn black_views(&self, ctx: &Context, progress: &mut Progress) -> Result<&Arc<[bool]>> {
-        if let Some(known) = self.black_views.get() {
-            return Ok(known);
-        }
-        let found = survey(ctx, &self.inner, &NormaliseOptions::default(), progress)?.black_views;
-        Ok(self.black_views.get_or_init(|| found))
     }
 }
 
@@ -146,6 +142,7 @@ pub unsafe extern "C" fn wagiri_scan_open(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, out: handle, path: text, options: options => {
+        // SAFETY: by the header every field is NULL or a text.
         let field = |ptr, name| unsafe { super::macros::optional_text(ptr, name) }.map(|t| t.map(str::to_owned));
         let options = ScanOptions {
             format: field(options.format, "format")?,
@@ -175,15 +172,12 @@ pub unsafe extern "C" fn wagiri_scan_from_arrays(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, out: handle, views: pixels, flats: pixels, dark: pixels, angles_rad: shared => {
+        // SAFETY: not NULL; by the header one angle per view.
         let angles = unsafe { std::slice::from_raw_parts(angles_rad, views.shape()[0]) }.to_vec();
         expect_shape("dark", dark.shape(), [1, views.shape()[1], views.shape()[2]], "[1, rows, cols] of the views")?;
-        if !(pixel_um.is_finite() && pixel_um >= 0.0) {
-            let accepted = "expected a size in um, or 0 for unknown";
-            return Err(Error::invalid("pixel_um", accepted).with("pixel_um", pixel_um));
-        }
         let dark = dark.index_axis_move(Axis(0), 0).to_owned();
         let source = MemorySource::new(views.to_owned(), flats.to_owned(), dark)?;
-        let scan = source.into_scan(angles, (pixel_um > 0.0).then_some(pixel_um))?;
+        let scan = source.into_scan(angles, (pixel_um != 0.0).then_some(pixel_um))?;
         out.give(wagiri_scan::new(scan));
         Ok(())
     })
@@ -249,7 +243,8 @@ pub(super) fn detector_rows(first: u64, count: usize, rows: usize) -> Result<std
 }
 
 /// Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
-/// defaults of the stage normalise. The first call for a scan looks at up to 32 rows of every view for black views.
+/// defaults of the stage normalise; black views get the mean of the others. The first call for a scan looks at up to 32
+/// rows of every view to find them.
 /// `progress` may be NULL. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_scan_read_sinogram(
@@ -265,30 +260,11 @@ pub unsafe extern "C" fn wagiri_scan_read_sinogram(
         let (shape, rows) = (scan.inner.shape(), out.shape()[0]);
         expect_shape("out", out.shape(), [rows, shape.views, shape.cols], "[row, view, col]")?;
         let band = detector_rows(first_row, rows, shape.rows)?;
-        let mut progress = progress(user);
-        let black_views = scan.black_views(&ctx.inner, &mut progress)?;
-        // Reading is half of the work here, normalising the other.
-        let mut tick = |part: f64| progress.report((part * rows as f64) as usize, rows, part);
-        let read = &mut |part: f64| tick(part / 2.0);
-        let mut slab = read_counts(&ctx.inner, &scan.inner, band, Halo::default(), black_views, read)?;
-        let references = slab.references.take();
-        let references = references.ok_or_else(|| Error::internal("scan", "the reader gave no dark and flats"))?;
-        let options = NormaliseOptions::default();
-        let counts = slab.data.view_mut();
-        let half = &mut |part: f64| tick(0.5 + part / 2.0);
-        log_repairs(&normalise_rows(ctx.inner.pool(), counts, &references, &options, slab.first_row, half)?);
+        let sinograms = read_sinograms(&ctx.inner, &scan.inner, band, &scan.black_views, &mut progress(user))?;
         let mut out = out;
-        out.assign(&slab.data);
+        out.assign(&sinograms);
         Ok(())
     })
-}
-
-pub(super) fn log_repairs(reports: &[RowReport]) {
-    let mut all = RowReport::default();
-    reports.iter().for_each(|report| all.merge(report));
-    for remark in all.remarks() {
-        log::warn!("{remark}");
-    }
 }
 
 /// Frees a scan; NULL is allowed. No function may be using it.

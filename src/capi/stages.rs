@@ -45,6 +45,7 @@ pub struct wagiri_stage {
     pub summary: *const c_char,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_stage {
     const FIRST_SIZE: usize = 32;
 }
@@ -77,6 +78,7 @@ pub struct wagiri_param {
     pub maximum: f64,
 }
 
+// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
 unsafe impl Versioned for wagiri_param {
     const FIRST_SIZE: usize = 72;
 }

@@ -14,17 +14,22 @@ fn views_of_every_layout_name_the_same_pixels() {
     let data = array.as_slice().unwrap();
     // Without strides, with the strides that this means, and with another stride where a dimension has one element.
     for stride in [[0, 0, 0], [12, 4, 1]] {
+        // SAFETY: the view lies within `data`, here and below.
         assert_eq!(unsafe { pixels(view(data, [2, 3, 4], stride), "v") }.unwrap(), array);
     }
+    // SAFETY: as above.
     assert_eq!(unsafe { pixels(view(data, [1, 3, 4], [-7, 4, 1]), "v") }.unwrap(), array.slice(s![..1, .., ..]));
     // Flipped upside down: data is the first row of the flipped image, the last one in memory.
+    // SAFETY: as above.
     let flipped = unsafe { pixels(view(&data[8..], [2, 3, 4], [12, -4, 1]), "v") }.unwrap();
     assert_eq!(flipped, array.slice(s![.., ..;-1, ..]));
     // Transposed.
+    // SAFETY: as above.
     let turned = unsafe { pixels(view(data, [2, 4, 3], [12, 1, 4]), "v") }.unwrap();
     assert_eq!(turned, array.view().permuted_axes([0, 2, 1]));
     // One row for all: allowed for reading only.
     let repeated = view(data, [2, 3, 4], [0, 0, 1]);
+    // SAFETY: as above.
     assert_eq!(unsafe { pixels(repeated, "v") }.unwrap()[[1, 2, 3]], 3.0);
 }
 
@@ -33,6 +38,7 @@ fn writing_goes_to_the_pixels_that_the_strides_name() {
     let mut data = [0.0f32; 12];
     // Every second pixel of a row, rows from the last to the first.
     let v = wagiri_view_mut { data: data[6..].as_mut_ptr(), shape: [1, 2, 3], stride: [0, -6, 2] };
+    // SAFETY: the strides stay within `data`, which nobody else uses.
     unsafe { pixels_mut(v, "v") }.unwrap().iter_mut().zip(1..).for_each(|(p, i)| *p = i as f32);
     assert_eq!(data, [4.0, 0.0, 5.0, 0.0, 6.0, 0.0, 1.0, 0.0, 2.0, 0.0, 3.0, 0.0]);
 }
@@ -51,13 +57,16 @@ fn impossible_views_are_refused() {
         ([2, 3, 4], [12, 3, 1], "share an element"),
     ];
     for (shape, stride, message) in cases {
+        // SAFETY: refused before anything is read, here and below.
         let e = unsafe { pixels_mut(wagiri_view_mut { data: ptr, shape, stride }, "out") }.unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Invalid);
         assert!(e.to_string().contains(message), "{e}");
     }
     let odd = wagiri_view { data: ptr.cast::<u8>().wrapping_add(1).cast(), shape: [1, 1, 1], stride: [0; 3] };
+    // SAFETY: as above.
     assert!(unsafe { pixels(odd, "v") }.unwrap_err().to_string().contains("aligned"));
     let null = wagiri_view { data: std::ptr::null(), shape: [1, 1, 1], stride: [0; 3] };
+    // SAFETY: as above.
     assert!(unsafe { pixels(null, "v") }.unwrap_err().to_string().contains("NULL"));
 }
 
@@ -70,6 +79,7 @@ struct Grown {
     b: i32,
 }
 
+// SAFETY: repr(C), `u32` first, numbers only, no padding.
 unsafe impl Versioned for Grown {
     const FIRST_SIZE: usize = 8;
 }
@@ -77,8 +87,10 @@ unsafe impl Versioned for Grown {
 #[test]
 fn older_and_newer_callers_are_understood() {
     let size = size_of::<Grown>() as u32;
+    // SAFETY: a larger `struct_size` is given only with as much memory, or refused by its value.
     let read = |g: &Grown| unsafe { options(g, "options") };
     let of = |struct_size, a, b| Grown { struct_size, a, b };
+    // SAFETY: NULL is allowed.
     assert_eq!(unsafe { options::<Grown>(std::ptr::null(), "options") }.unwrap(), of(0, 0, 0));
     assert_eq!(read(&of(size, 1, 2)).unwrap().b, 2);
     // An older caller has no `b`: what stands behind its struct is not looked at.
@@ -97,9 +109,11 @@ fn older_and_newer_callers_are_understood() {
 #[test]
 fn only_what_the_caller_knows_is_filled_in() {
     let mut out = Grown { struct_size: 8, a: -1, b: -1 };
+    // SAFETY: `out` has at least `struct_size` bytes.
     unsafe { fill(&raw mut out, "out") }.unwrap().set(Grown { struct_size: 0, a: 1, b: 2 });
     assert_eq!(out, Grown { struct_size: 8, a: 1, b: -1 });
     out.struct_size = 12;
+    // SAFETY: `out` has at least `struct_size` bytes.
     unsafe { fill(&raw mut out, "out") }.unwrap().set(Grown { struct_size: 0, a: 3, b: 4 });
     assert_eq!(out, Grown { struct_size: 12, a: 3, b: 4 });
 }

@@ -66,9 +66,12 @@ pub type wagiri_progress = Option<unsafe extern "C" fn(user: *mut c_void, done: 
 pub(super) fn report<'a>(call: wagiri_progress, _name: &'static str) -> Result<impl Fn(*mut c_void) -> Progress<'a>> {
     Ok(move |user: *mut c_void| match call {
         None => Progress::silent(),
-        Some(call) => Progress::new(move |r| match unsafe { call(user, r.done as u64, r.total as u64) } {
-            0 => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
+        Some(call) => Progress::new(move |r| {
+            // SAFETY: by the header `call` takes the `user` of the same call, on the caller's thread, and returns normally.
+            match unsafe { call(user, r.done as u64, r.total as u64) } {
+                0 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
         }),
     })
 }
@@ -156,6 +159,8 @@ fn layout(name: &'static str, data: *const f32, shape: [u64; 3], stride: [i64; 3
 /// Checks a view and makes it an array.
 pub(super) unsafe fn pixels<'a>(view: wagiri_view, name: &'static str) -> Result<ArrayView3<'a, f32>> {
     let layout = layout(name, view.data, view.shape, view.stride, true)?;
+    // SAFETY: `layout` checked pointer, alignment and extent; by the header the elements are the caller's, and nobody
+    // writes them during the call.
     let mut array = unsafe { ArrayView3::from_shape_ptr(layout.shape, view.data.offset(layout.lowest)) };
     (0..3).filter(|&a| layout.reversed[a]).for_each(|a| array.invert_axis(Axis(a)));
     Ok(array)
@@ -164,6 +169,7 @@ pub(super) unsafe fn pixels<'a>(view: wagiri_view, name: &'static str) -> Result
 /// Checks a view and makes it an array.
 pub(super) unsafe fn pixels_mut<'a>(view: wagiri_view_mut, name: &'static str) -> Result<ArrayViewMut3<'a, f32>> {
     let layout = layout(name, view.data, view.shape, view.stride, false)?;
+    // SAFETY: as in `pixels`; `layout` refuses elements that two indices share, and by the header nobody else uses them.
     let mut array = unsafe { ArrayViewMut3::from_shape_ptr(layout.shape, view.data.offset(layout.lowest)) };
     (0..3).filter(|&a| layout.reversed[a]).for_each(|a| array.invert_axis(Axis(a)));
     Ok(array)
@@ -198,14 +204,18 @@ fn checked_size<T: Versioned>(size: u32, name: &'static str) -> Result<usize> {
 
 /// A copy of an options struct of any version; NULL is all defaults.
 pub(super) unsafe fn options<T: Versioned>(ptr: *const T, name: &'static str) -> Result<T> {
+    // SAFETY: `Versioned`: 0 bytes are valid.
     let mut value = unsafe { std::mem::zeroed::<T>() };
     if ptr.is_null() {
         return Ok(value);
     }
+    // SAFETY: not NULL, so by the header a struct that begins with its `u32` size.
     let size = checked_size::<T>(unsafe { ptr.cast::<u32>().read() }, name)?;
     let bytes = ptr.cast::<u8>();
+    // SAFETY: `size` bytes are the caller's by the header, `size_of::<T>()` are ours, for which any field is valid.
     unsafe { std::ptr::copy_nonoverlapping(bytes, (&raw mut value).cast::<u8>(), size.min(size_of::<T>())) };
     // A newer program may ask for something that this library cannot know of.
+    // SAFETY: below `size`, see above.
     if (size_of::<T>()..size).any(|i| unsafe { bytes.add(i).read() } != 0) {
         let message = "sets a field that this version of the library does not know";
         return Err(Error::unsupported(name, message).with("struct_size", size));
@@ -218,6 +228,7 @@ pub(super) unsafe fn required_options<T: Versioned>(ptr: *const T, name: &'stati
     if ptr.is_null() {
         return Err(Error::invalid(name, "must not be NULL"));
     }
+    // SAFETY: as for this function.
     unsafe { options(ptr, name) }
 }
 
@@ -229,6 +240,7 @@ pub(super) struct Fill<T> {
 
 /// A struct to fill that is needed.
 pub(super) unsafe fn fill<T: Versioned>(ptr: *mut T, name: &'static str) -> Result<Fill<T>> {
+    // SAFETY: as for this function.
     unsafe { optional_fill(ptr, name) }?.ok_or_else(|| Error::invalid(name, "must not be NULL"))
 }
 
@@ -237,6 +249,7 @@ pub(super) unsafe fn optional_fill<T: Versioned>(ptr: *mut T, name: &'static str
     if ptr.is_null() {
         return Ok(None);
     }
+    // SAFETY: not NULL, so by the header a struct that begins with its `u32` size.
     let size = checked_size::<T>(unsafe { ptr.cast::<u32>().read() }, name)?;
     Ok(Some(Fill { ptr, size }))
 }
@@ -247,6 +260,7 @@ impl<T: Versioned> Fill<T> {
         const HEAD: usize = size_of::<u32>();
         let known = self.size.min(size_of::<T>());
         let source = (&raw const value).cast::<u8>();
+        // SAFETY: within both structs: `known` is at most the size of either, and at least FIRST_SIZE, which is above HEAD.
         unsafe { std::ptr::copy_nonoverlapping(source.add(HEAD), self.ptr.cast::<u8>().add(HEAD), known - HEAD) };
     }
 }

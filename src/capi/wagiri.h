@@ -319,11 +319,16 @@ typedef struct wagiri_scan_options {
   uint32_t struct_size;
   // "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
   const char *format;
-  // Dark frames: a file, a folder, or for .his a range of frames such as "0..30"; NULL looks at their usual place.
+  // Dark frames, averaged: a file or folder of images, a range of frames such as "0..30" (from 0, 30 not included)
+  // where one file holds all frames (.his, multi-page TIFF, HDF5), an HDF5 dataset, or "none" to subtract nothing;
+  // NULL looks at their usual place.
   const char *dark;
-  // Direct-beam frames (I0), as `dark`.
+  // Direct-beam frames (I0), as `dark` but not "none". Several ranges such as "0..10,90..100" are as many images at
+  // different times.
   const char *flat;
-  // View angles: a text file of degrees, "FILE:A..B" for a part of it, or a span in degrees such as "180".
+  // View angles: "180" is even over so many degrees, without the end point; "-88.2..91.8" even, both ends included; a
+  // text file with one angle in degrees per line, or "FILE:A..B" for its entries A to B - 1, counted from 0. Relative
+  // paths here, in `dark` and in `flat` are looked up in the folder of the scan, then as they stand.
   const char *angles;
   // HDF5 dataset of the projections, where it is not at its standard place.
   const char *dataset;
@@ -575,7 +580,7 @@ void wagiri_error_free(struct wagiri_error *error);
 // [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
 // the last view. `options` and `progress` may be NULL. Thread-safe.
 //
-// WAGIRI_INVALID: shapes that do not fit, or a count that is not a number. WAGIRI_FORMAT: every view is black.
+// WAGIRI_INVALID: shapes that do not fit. WAGIRI_FORMAT: a count that is not a finite number, or every view is black.
 wagiri_status wagiri_normalise(const struct wagiri_context *ctx,
                                struct wagiri_view counts,
                                struct wagiri_view flats,
@@ -659,7 +664,8 @@ wagiri_status wagiri_scan_read_frame(const struct wagiri_scan *scan,
                                      struct wagiri_error **err);
 
 // Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
-// defaults of the stage normalise. The first call for a scan looks at up to 32 rows of every view for black views.
+// defaults of the stage normalise; black views get the mean of the others. The first call for a scan looks at up to 32
+// rows of every view to find them.
 // `progress` may be NULL. Thread-safe.
 wagiri_status wagiri_scan_read_sinogram(const struct wagiri_context *ctx,
                                         const struct wagiri_scan *scan,

@@ -7,14 +7,14 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
 use crate::preprocess::normalise::{RowReferences, all_black, check_counts};
-use crate::preprocess::{BlackRule, NormaliseOptions, flat_weights};
+use crate::preprocess::{BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_rows};
 use crate::progress::Progress;
 use crate::scan::{Frame, Scan};
 use crate::slab::{Domain, Halo, References, Slab};
 use ndarray::{Array2, Array3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Bands of neighbouring rows that the survey reads, and rows in a band: few reads of a compressed frame, all heights.
 const BANDS: usize = 8;
@@ -257,6 +257,46 @@ pub fn read_counts(
     }
     let references = Some(Arc::new(references));
     Ok(Slab { data, domain: Domain::Counts, first_row: rows.start, halo, references })
+}
+
+/// Sinograms `[row, view, col]` of the detector rows `rows` in absorbance, with the defaults of the stage normalise: what a
+/// chain would reconstruct from, black views included, which get the mean of the others.
+///
+/// `black_views` are those of `scan`: found out by a [`survey`] if nobody has yet, and kept there, for each call would read
+/// the whole scan again. Repairs are told in the log. `progress` counts rows.
+pub fn read_sinograms(
+    ctx: &Context,
+    scan: &Scan,
+    rows: Range<usize>,
+    black_views: &OnceLock<Arc<[bool]>>,
+    progress: &mut Progress,
+) -> Result<Array3<f32>> {
+    let options = NormaliseOptions::default();
+    let black_views = match black_views.get() {
+        Some(known) => known,
+        None => {
+            let found = survey(ctx, scan, &options, progress)?.black_views;
+            black_views.get_or_init(|| found)
+        }
+    };
+    let count = rows.len();
+    // Reading is half of the work here, normalising the other.
+    let mut tick = |part: f64| progress.report((part * count as f64) as usize, count, part);
+    let mut slab = read_counts(ctx, scan, rows, Halo::default(), black_views, &mut |part: f64| tick(part / 2.0))?;
+    let references = slab.references.take();
+    let references = references.ok_or_else(|| Error::internal("scan", "the reader gave no dark and flats"))?;
+    let half = &mut |part: f64| tick(0.5 + part / 2.0);
+    log_repairs(&normalise_rows(ctx.pool(), slab.data.view_mut(), &references, &options, slab.first_row, half)?);
+    Ok(slab.data)
+}
+
+/// Tells in the log what was repaired in some rows.
+pub(crate) fn log_repairs(reports: &[RowReport]) {
+    let mut all = RowReport::default();
+    reports.iter().for_each(|report| all.merge(report));
+    for remark in all.remarks() {
+        log::warn!("{remark}");
+    }
 }
 
 /// Checks that the views fit the reconstruction from a half turn (or a full one, if `full_turn_allowed`).

@@ -3,10 +3,13 @@
 use super::callback::with_progress;
 use super::context::context;
 use super::{convert, handles, native};
+use crate::chain::survey::{read_references, read_sinograms};
 use crate::chain::{AxisOptions, find_axis};
 use crate::error::{Error, Result};
 use crate::preprocess::{NormaliseOptions, flat_weights, normalise_row};
+use crate::progress::Progress;
 use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
+use crate::slab::References;
 use jni::objects::{JDoubleArray, JFloatArray, JObject, JString, JValue};
 use jni::sys::{jdouble, jint, jlong};
 use jni::{jni_sig, jni_str};
@@ -14,10 +17,13 @@ use ndarray::{Array2, Array3, Axis, s};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// A scan, and its dark and direct-beam images once somebody looks at normalised frames.
+/// A scan, and what looking at normalised frames found out about it.
 pub struct OpenScan {
     pub scan: Scan,
-    references: OnceLock<(Array2<f32>, Array3<f32>)>,
+    /// For sinograms, see [`read_sinograms`].
+    black_views: OnceLock<Arc<[bool]>>,
+    /// For projections, which need the whole frame of every direct-beam image: one set per scan, until it is closed.
+    references: OnceLock<References>,
 }
 
 /// The scan `id`.
@@ -27,38 +33,42 @@ pub fn scan(id: jlong) -> Result<Arc<OpenScan>> {
 
 impl OpenScan {
     fn new(scan: Scan) -> Self {
-        OpenScan { scan, references: OnceLock::new() }
+        OpenScan { scan, black_views: OnceLock::new(), references: OnceLock::new() }
     }
 
-    /// Dark `[row, col]` and flats `[flat, row, col]` of the whole detector, read once.
-    fn references(&self) -> Result<&(Array2<f32>, Array3<f32>)> {
+    /// References of the whole detector, read once.
+    fn references(&self) -> Result<&References> {
         if let Some(references) = self.references.get() {
             return Ok(references);
         }
-        let (shape, source) = (self.scan.shape(), self.scan.source());
-        let mut dark = Array2::zeros((shape.rows, shape.cols));
-        let mut flats = Array3::zeros((shape.flats, shape.rows, shape.cols));
-        source.read_rows(Frame::Dark, 0..shape.rows, dark.view_mut())?;
-        for (i, flat) in flats.outer_iter_mut().enumerate() {
-            source.read_rows(Frame::Flat(i), 0..shape.rows, flat)?;
-        }
-        Ok(self.references.get_or_init(|| (dark, flats)))
+        // A view that is looked at by itself has no others to be replaced from.
+        let shape = self.scan.shape();
+        let references = read_references(&self.scan, 0..shape.rows, &vec![false; shape.views].into())?;
+        Ok(self.references.get_or_init(|| references))
     }
 
-    /// Counts `[row, view, col]` of some views and all of `rows` to absorbance, for looking at: black views are shown as
-    /// they are.
-    fn normalise(&self, mut counts: Array3<f32>, first_row: usize, view_time: &[f64]) -> Result<Array3<f32>> {
-        let (dark, flats) = self.references()?;
-        let weights = flat_weights(view_time, &self.scan.info().flat_time);
-        let black = vec![false; view_time.len()];
+    /// Absorbance `[row, 1, col]` of one view; black ones are left as they are.
+    fn normalised_view(&self, view: usize) -> Result<Array3<f32>> {
+        let shape = self.scan.shape();
+        let references = self.references()?;
+        let mut image = Array3::zeros((shape.rows, 1, shape.cols));
+        self.scan.source().read_rows(Frame::View(view), 0..shape.rows, image.slice_mut(s![.., 0, ..]))?;
+        let weights = flat_weights(&references.view_time[view..=view], &references.flat_time);
         let options = NormaliseOptions::default();
-        for (i, row) in counts.outer_iter_mut().enumerate() {
-            let z = first_row + i;
-            let flats = flats.index_axis(Axis(1), z);
-            normalise_row(row, dark.row(z), flats, &weights, &black, &options, z)?;
+        for (z, row) in image.outer_iter_mut().enumerate() {
+            let flats = references.flats.index_axis(Axis(1), z);
+            normalise_row(row, references.dark.row(z), flats, &weights, &[false], &options, z)?;
         }
-        Ok(counts)
+        Ok(image)
     }
+}
+
+fn row_index(scan: &Scan, row: usize) -> Result<usize> {
+    let rows = scan.shape().rows;
+    if row < rows {
+        return Ok(row);
+    }
+    Err(Error::invalid("row", format!("the detector has rows 0 to {}", rows - 1)).with("row", row))
 }
 
 fn view_index(scan: &Scan, view: usize) -> Result<usize> {
@@ -166,35 +176,35 @@ native!(Java_org_wagiri_Native_scanReadFrame, |env, id: jlong, kind: jint, index
     Ok(out.set_region(env, 0, image.as_slice().unwrap_or(&[]))?)
 });
 
-native!(Java_org_wagiri_Native_scanReadSinogram, |env,
-                                                  id: jlong,
-                                                  row: jint,
-                                                  normalised: jni::sys::jboolean,
-                                                  out: JFloatArray<'l>|
- -> () {
+native!(Java_org_wagiri_Native_scanReadSinogram, |env, id: jlong, row: jint, out: JFloatArray<'l>| -> () {
     let open = scan(id)?;
-    let (shape, row) = (open.scan.shape(), convert::index(row, "row")?);
-    if row >= shape.rows {
-        let message = format!("the detector has rows 0 to {}", shape.rows - 1);
-        return Err(Error::invalid("row", message).with("row", row).into());
-    }
+    let (shape, row) = (open.scan.shape(), row_index(&open.scan, convert::index(row, "row")?)?);
     let mut counts = Array3::zeros((1, shape.views, shape.cols));
     check_length(out.len(env)?, counts.len())?;
     open.scan.source().read_band(0..shape.views, row..row + 1, counts.view_mut())?;
-    if normalised {
-        counts = open.normalise(counts, row, &open.scan.info().view_time)?;
-    }
     Ok(out.set_region(env, 0, counts.as_slice().unwrap_or(&[]))?)
+});
+
+native!(Java_org_wagiri_Native_scanNormalisedSinogram, |env,
+                                                        ctx: jlong,
+                                                        id: jlong,
+                                                        row: jint,
+                                                        out: JFloatArray<'l>|
+ -> () {
+    let (ctx, open) = (context(ctx)?, scan(id)?);
+    let (shape, row) = (open.scan.shape(), row_index(&open.scan, convert::index(row, "row")?)?);
+    check_length(out.len(env)?, shape.views * shape.cols)?;
+    let progress = &mut Progress::silent();
+    let sinogram = read_sinograms(&ctx, &open.scan, row..row + 1, &open.black_views, progress)?;
+    Ok(out.set_region(env, 0, sinogram.as_slice().unwrap_or(&[]))?)
 });
 
 native!(Java_org_wagiri_Native_scanNormalisedView, |env, id: jlong, view: jint, out: JFloatArray<'l>| -> () {
     let open = scan(id)?;
     let (shape, view) = (open.scan.shape(), view_index(&open.scan, convert::index(view, "view")?)?);
-    let mut counts = Array3::zeros((shape.rows, 1, shape.cols));
-    check_length(out.len(env)?, counts.len())?;
-    open.scan.source().read_rows(Frame::View(view), 0..shape.rows, counts.slice_mut(s![.., 0, ..]))?;
-    let counts = open.normalise(counts, 0, &open.scan.info().view_time[view..=view])?;
-    Ok(out.set_region(env, 0, counts.as_slice().unwrap_or(&[]))?)
+    check_length(out.len(env)?, shape.rows * shape.cols)?;
+    let image = open.normalised_view(view)?;
+    Ok(out.set_region(env, 0, image.as_slice().unwrap_or(&[]))?)
 });
 
 native!(Java_org_wagiri_Native_scanFindAxis, |env,

@@ -75,10 +75,11 @@ pub fn usual_range(cols: usize) -> Range<f64> {
 /// Rows are smoothed with weights exp(-1/2), 1, exp(-1/2); the difference is taken over exactly the overlapping columns and
 /// summed over rows; a parabola through the lowest point and its neighbours gives the fraction of a pixel. Returns the common
 /// axis and that of each row which shows one, within 2 % of the width (at least 3 px) of the common one. The confidence is 1
-/// minus the smallest over the median difference; 0 if the smallest lies at a border of `search`. `None` without any signal.
+/// minus the smallest over the median difference; 0 if the smallest lies at a border of `search`. `None` without any signal,
+/// for views of different shapes or of less than 4 columns, and where `search` holds no axis.
 pub fn line(p000: ArrayView2<f32>, p180: ArrayView2<f32>, search: &Range<f64>) -> Option<(Estimate, Vec<RowAxis>)> {
     let cols = p000.ncols();
-    let shifts = Shifts::new(cols, search)?;
+    let shifts = same_shape(&p000, &p180).then(|| Shifts::new(cols, search))??;
     let correlator = Correlator::new(cols);
     let mut rows = Vec::with_capacity(p000.nrows());
     let mut sum = vec![0.0; shifts.all.len()];
@@ -115,9 +116,10 @@ pub fn line(p000: ArrayView2<f32>, p180: ArrayView2<f32>, search: &Range<f64>) -
 /// 0.01 px by evaluating the Fourier sum between the samples (after Guizar-Sicairos et al. 2008, doi:10.1364/OL.33.000156).
 /// The derivative takes slowly varying backgrounds out of the game, so this fails in other cases than [`line`]. The
 /// confidence falls from 1 to 0 as the second highest peak rises from 0.4 to 1 of the highest; 0 at a border of `search`.
+/// `None` as for [`line`].
 pub fn registration(p000: ArrayView2<f32>, p180: ArrayView2<f32>, search: &Range<f64>) -> Option<Estimate> {
     let cols = p000.ncols();
-    let shifts = Shifts::new(cols, search)?;
+    let shifts = same_shape(&p000, &p180).then(|| Shifts::new(cols, search))??;
     let correlator = Correlator::new(cols);
     let taper = taper(cols);
     let gradient = |row: Vec<f64>| -> Vec<f64> {
@@ -232,6 +234,10 @@ fn invert<const P: usize>(mut m: [[f64; P]; P]) -> Option<[[f64; P]; P]> {
     Some(inverse)
 }
 
+fn same_shape(a: &ArrayView2<f32>, b: &ArrayView2<f32>) -> bool {
+    a.dim() == b.dim()
+}
+
 /// Shifts, in columns, that are computed, and the part of them that answers may come from.
 struct Shifts {
     all: Range<isize>,
@@ -243,12 +249,15 @@ impl Shifts {
     fn new(cols: usize, search: &Range<f64>) -> Option<Self> {
         // A sixteenth of the width must overlap, or chance decides.
         let limit = cols as isize - (cols as isize / 16).max(3);
+        if limit < 1 {
+            return None;
+        }
         let shift = |px: f64| 2.0 * px - (cols as f64 - 1.0);
         let bound = |v: f64| (v as isize).clamp(-limit, limit);
         let usual = usual_range(cols);
         let (start, end) = (bound(shift(search.start).ceil()), bound(shift(search.end).floor()) + 1);
         let all = start.min(bound(shift(usual.start).ceil()))..end.max(bound(shift(usual.end).floor()) + 1);
-        if limit < 1 || start >= end {
+        if start >= end {
             return None;
         }
         Some(Shifts { search: (start - all.start) as usize..(end - all.start) as usize, all })

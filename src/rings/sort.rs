@@ -50,7 +50,7 @@ pub fn sort(mut sino: ArrayViewMut2<f32>, kernel_px: usize) -> Result<()> {
             format!("the median window must be at most {} px for a detector of {cols} columns", 2 * cols - 1);
         return Err(Error::invalid("ring.sort", accepted).with("kernel_px", kernel_px));
     }
-    // The rank and the row of a value share one integer key.
+    // The rank and the view of a value share one integer key.
     if views > u32::MAX as usize {
         return Err(Error::limit("ring.sort", "at most 4294967295 views").with("views", views));
     }
@@ -106,7 +106,7 @@ fn refuse_nan(sino: &ArrayViewMut2<f32>) -> Result<()> {
     for (view, row) in sino.rows().into_iter().enumerate() {
         if let Some(col) = row.iter().position(|v| v.is_nan()) {
             let message = "NaN cannot be sorted; repair or replace such pixels first";
-            return Err(Error::invalid("ring.sort", message).with("row", view).with("column", col));
+            return Err(Error::invalid("ring.sort", message).with("view", view).with("column", col));
         }
     }
     Ok(())

@@ -25,8 +25,12 @@ impl MemorySource {
         }
         Ok(MemorySource { views, flats, dark })
     }
-    /// Makes a scan: flats are spread evenly in time from the first to the last view.
+    /// Makes a scan: flats are spread evenly in time from the first to the last view. `pixel_um` must be greater than 0.
     pub fn into_scan(self, angles_rad: Vec<f64>, pixel_um: Option<f64>) -> Result<Scan> {
+        if let Some(size) = pixel_um.filter(|size| !(size.is_finite() && *size > 0.0)) {
+            let accepted = "expected a size in um greater than 0, or none if it is unknown";
+            return Err(Error::invalid("pixel_um", accepted).with("pixel_um", size));
+        }
         let shape = self.shape();
         let step = shape.views.saturating_sub(1) as f64 / shape.flats.saturating_sub(1).max(1) as f64;
         let info = ScanInfo {
@@ -60,5 +64,20 @@ impl FrameSource for MemorySource {
     }
     fn frame_bytes(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pixel_size_is_positive_or_unknown() {
+        let image = || Array3::ones((1, 2, 3));
+        let scan = |size| MemorySource::new(image(), image(), Array2::zeros((2, 3)))?.into_scan(vec![0.0], size);
+        assert!(scan(None).is_ok() && scan(Some(0.5)).is_ok());
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(scan(Some(bad)).is_err_and(|e| e.to_string().contains("pixel_um")), "{bad}");
+        }
     }
 }

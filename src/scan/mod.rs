@@ -20,7 +20,7 @@ pub struct ScanOptions {
     /// Dark frames, averaged: a file or folder of images, a range of frames `A..B` (from 0, B not included) where one
     /// file holds all frames, an HDF5 dataset, or `none` to subtract nothing.
     pub dark: Option<String>,
-    /// Direct-beam frames (I0), as `dark`. Several ranges `A..B,C..D` are as many images at different times.
+    /// Direct-beam frames (I0), as `dark` but not `none`. Several ranges `A..B,C..D` are as many images at different times.
     pub flat: Option<String>,
     /// View angles. `180`: even over so many degrees, without the end point. `-88.2..91.8`: even, both ends included.
     /// `FILE`: a text file with one angle in degrees per line. `FILE:A..B`: its entries A to B - 1, counted from 0.

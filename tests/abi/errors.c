@@ -146,6 +146,12 @@ static void arguments(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chai
   data[5] = NAN;
   EXPECT(WAGIRI_INVALID, "", wagiri_remove_rings(ctx, view_mut(data, 1, 4, 16), 3, NULL, NULL, &err));
   EXPECT(WAGIRI_CANCELLED, "cancelled", wagiri_remove_rings(ctx, view_mut(data + 64, 1, 4, 16), 3, stop, NULL, &err));
+  EXPECT(WAGIRI_FORMAT, "not a finite number",
+         wagiri_normalise(ctx, sino, view(data + 64, 1, 1, 16), view(data + 64, 1, 1, 16), NULL, NULL, NULL,
+                          view_mut(data + 128, 1, 4, 16), &err));
+  EXPECT(WAGIRI_INVALID, "pixel_um: expected a size in um",
+         wagiri_scan_from_arrays(view(data + 64, 4, 1, 16), view(data + 64, 1, 1, 16), view(data + 64, 1, 1, 16),
+                                 angles, -1, &none, &err));
   free(data);
 }
 

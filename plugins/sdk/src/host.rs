@@ -63,12 +63,15 @@ impl<'a> Host<'a> {
     /// The lifetime is that of the call, so that several buffers can be held at once.
     #[allow(clippy::mut_from_ref)] // every call returns other memory
     pub fn scratch(&self, len: usize) -> Result<&'a mut [f32]> {
+        let too_large = || format!("no memory is large enough for {len} numbers");
+        let bytes = len.checked_mul(4).filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or_else(too_large)?;
         // SAFETY: the host outlives `self`.
-        let start = unsafe { (self.raw().scratch)(self.raw, 4 * len as u64) };
+        let start = unsafe { (self.raw().scratch)(self.raw, bytes as u64) };
         if start.is_null() {
             return Err(format!("wagiri gave no scratch memory for {len} numbers; was it planned?").into());
         }
-        // SAFETY: fresh, zeroed, aligned to 64 bytes, `4 * len` bytes long, alive until the call ends.
+        // SAFETY: fresh, zeroed, aligned to 64 bytes, `bytes` long, alive until the call ends; no longer
+        // than isize::MAX bytes.
         Ok(unsafe { std::slice::from_raw_parts_mut(start.cast(), len) })
     }
     /// Calls `body(0)` ... `body(n - 1)` and waits: on all compute threads in a serial stage, one after the other in a
@@ -104,5 +107,46 @@ unsafe extern "C" fn run<F: Fn(u32) + Sync>(arg: *mut c_void, index: u32) {
     let job = unsafe { &*arg.cast::<Job<F>>() };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.body)(index))) {
         *job.panic.lock().unwrap_or_else(|e| e.into_inner()) = Some(panic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::c_char;
+
+    unsafe extern "C" fn log(_: *const abi::Host, _: i32, _: *const c_char) {}
+    unsafe extern "C" fn cancelled(_: *const abi::Host) -> i32 {
+        0
+    }
+    unsafe extern "C" fn parallel_for(_: *const abi::Host, _: u32, _: Option<abi::LoopBodyFn>, _: *mut c_void) -> i32 {
+        abi::OK
+    }
+    /// 64 bytes at `ctx` and no more, whatever was asked for.
+    unsafe extern "C" fn scratch(host: *const abi::Host, _: u64) -> *mut c_void {
+        // SAFETY: the host of the test, alive during the call.
+        unsafe { (*host).ctx }
+    }
+
+    #[test]
+    fn scratch_beyond_the_address_space_is_refused_before_wagiri_is_asked() {
+        let mut memory = [0f32; 16];
+        let raw = abi::Host {
+            struct_size: size_of::<abi::Host>() as u32,
+            abi: 1,
+            ctx: (&raw mut memory).cast(),
+            log,
+            cancelled,
+            scratch,
+            parallel_for,
+        };
+        // SAFETY: `raw` outlives the host.
+        let host = unsafe { Host::new(&raw) };
+        assert_eq!(host.scratch(16).ok().map(|m| m.len()), Some(16));
+        // Times 4 bytes: wraps to 4, wraps to 0, is one more than a slice may have.
+        for len in [usize::MAX / 4 + 2, usize::MAX / 4 + 1, isize::MAX as usize / 4 + 1] {
+            let Err(Failure::Message(text)) = host.scratch(len) else { panic!("{len} were given") };
+            assert!(text.contains(&len.to_string()), "{text}");
+        }
     }
 }

@@ -47,7 +47,9 @@ final class Native {
 
     static native void scanReadFrame(long scan, int kind, int index, float[] out);
 
-    static native void scanReadSinogram(long scan, int row, boolean normalised, float[] out);
+    static native void scanReadSinogram(long scan, int row, float[] out);
+
+    static native void scanNormalisedSinogram(long context, long scan, int row, float[] out);
 
     static native void scanNormalisedView(long scan, int view, float[] out);
 

@@ -77,21 +77,29 @@ public final class Scan extends NativeHandle {
     /** Counts of detector row {@code row} in all views: {@code views * cols} values. */
     public float[] sinogram(int row) {
         float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
-        Native.scanReadSinogram(id(), row, false, out);
+        Native.scanReadSinogram(id(), row, out);
         return out;
     }
 
-    /** Absorbance ln(I0/I) of projection {@code view}: {@code rows * cols} values, repaired as for a reconstruction. */
+    /**
+     * Absorbance ln(I0/I) of projection {@code view}: {@code rows * cols} values. Dead pixels are repaired as for a
+     * reconstruction; a black view is returned as it is, for it takes the others to replace it. The first call reads
+     * the image without beam and all direct-beam images, which stay in memory until the scan is closed.
+     */
     public float[] normalisedView(int view) {
         float[] out = new float[Math.multiplyExact(info.rows(), info.cols())];
         Native.scanNormalisedView(id(), view, out);
         return out;
     }
 
-    /** Absorbance ln(I0/I) of detector row {@code row} in all views: {@code views * cols} values. */
-    public float[] normalisedSinogram(int row) {
+    /**
+     * Absorbance ln(I0/I) of detector row {@code row} in all views: {@code views * cols} values, repaired as for a
+     * reconstruction: dead pixels are filled from their neighbours, black views get the mean of the others. The first
+     * call looks at up to 32 rows of every view to find the black ones.
+     */
+    public float[] normalisedSinogram(Context context, int row) {
         float[] out = new float[Math.multiplyExact(info.views(), info.cols())];
-        Native.scanReadSinogram(id(), row, true, out);
+        Native.scanNormalisedSinogram(context.id(), id(), row, out);
         return out;
     }
 

@@ -16,19 +16,31 @@ public final class ScanOptions {
         return this;
     }
 
-    /** Dark frames: a file, a folder, or for {@code .his} a range of frames such as {@code 0..30}. */
+    /**
+     * Dark frames, averaged: a file or folder of images, a range of frames such as {@code 0..30} (from 0, 30 not
+     * included) where one file holds all frames ({@code .his}, multi-page TIFF, HDF5), an HDF5 dataset, or {@code none}
+     * to subtract nothing.
+     */
     public ScanOptions dark(String value) {
         dark = unset(value);
         return this;
     }
 
-    /** Direct-beam frames (I0), as {@link #dark}. */
+    /**
+     * Direct-beam frames (I0), as {@link #dark} but not {@code none}. Several ranges such as {@code 0..10,90..100} are
+     * as many images at different times.
+     */
     public ScanOptions flat(String value) {
         flat = unset(value);
         return this;
     }
 
-    /** View angles: a text file of degrees, {@code FILE:A..B} for a part of it, or a span in degrees such as 180. */
+    /**
+     * View angles. {@code 180}: even over so many degrees, without the end point. {@code -88.2..91.8}: even, both ends
+     * included. {@code FILE}: a text file with one angle in degrees per line. {@code FILE:A..B}: its entries A to
+     * B - 1, counted from 0. Relative paths here, in {@link #dark} and in {@link #flat} are looked up in the folder of
+     * the scan, then as they stand.
+     */
     public ScanOptions angles(String value) {
         angles = unset(value);
         return this;

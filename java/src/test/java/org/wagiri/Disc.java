@@ -21,10 +21,16 @@ final class Disc {
     }
 
     static Scan scan() {
+        return scan(-1);
+    }
+
+    /** The scan with the shutter closed in the view {@code black}. */
+    static Scan scan(int black) {
         float[] row = projection();
         float[] views = new float[VIEWS * ROWS * COLS];
         for (int i = 0; i < views.length; i++) {
-            views[i] = (float) (DARK + (I0 - DARK) * Math.exp(-row[i % COLS]));
+            boolean lit = i / (ROWS * COLS) != black;
+            views[i] = lit ? (float) (DARK + (I0 - DARK) * Math.exp(-row[i % COLS])) : DARK;
         }
         return Scan.fromArrays(views, filled(2 * ROWS * COLS, I0), filled(ROWS * COLS, DARK), COLS, geometry());
     }

@@ -56,7 +56,8 @@ public class RoundTripTest {
 
     @Test
     public void framesAndSinogramsComeBack() {
-        try (Scan scan = Disc.scan()) {
+        try (Context context = Context.create(1, 0, "cpu");
+                Scan scan = Disc.scan()) {
             ScanInfo info = scan.info();
             assertEquals(Disc.VIEWS, info.views());
             assertEquals(Disc.ROWS, info.rows());
@@ -68,9 +69,25 @@ public class RoundTripTest {
             assertEquals(100f, scan.dark()[5], 0);
             assertEquals(scan.view(7)[2 * Disc.COLS + 30], scan.sinogram(2)[7 * Disc.COLS + 30], 0);
             // exp and ln in 32 bits: a relative error of 6e-8 in counts, so about 1e-7 in absorbance; ten times that.
-            float[] row = java.util.Arrays.copyOf(scan.normalisedSinogram(1), Disc.COLS);
+            float[] row = java.util.Arrays.copyOf(scan.normalisedSinogram(context, 1), Disc.COLS);
             assertArrayEquals(Disc.projection(), row, 1e-6f);
             assertArrayEquals(row, java.util.Arrays.copyOf(scan.normalisedView(3), Disc.COLS), 0);
+        }
+    }
+
+    @Test
+    public void aBlackViewIsReplacedInASinogramAndShownAsAProjection() {
+        int black = 3;
+        try (Context context = Context.create(1, 0, "cpu");
+                Scan scan = Disc.scan(black)) {
+            float[] sinogram = scan.normalisedSinogram(context, 1);
+            float[] line = java.util.Arrays.copyOfRange(sinogram, black * Disc.COLS, (black + 1) * Disc.COLS);
+            // All other views are the same: so is their mean. For the tolerance see above.
+            assertArrayEquals(Disc.projection(), line, 1e-6f);
+            // At its floor of 2 counts out of 19900 a view is ln(9950) = 9.2 everywhere.
+            for (float p : scan.normalisedView(black)) {
+                assertEquals(Math.log(9950), p, 1e-5);
+            }
         }
     }
 

@@ -15,9 +15,9 @@ final class ScanFields {
             Field.path("path", pathLabel),
             Field.choice("format", "Format", "auto", "hipic", "his", "tiff", "hdf5"),
             Field.text("dataset", "Dataset (HDF5 only, empty = standard place)"),
-            Field.text("dark", "Dark (file, folder or frames; empty = as the format says)"),
-            Field.text("flat", "Flat (file, folder or frames; empty = as the format says)"),
-            Field.text("angles", "Angles (file, or a span in degrees; empty = as the format says)"),
+            Field.text("dark", "Dark (file, folder, 0..30, dataset or none; empty = as the format says)"),
+            Field.text("flat", "Flat (file, folder, 0..30 or dataset; empty = as the format says)"),
+            Field.text("angles", "Angles (file, 180 or -88.2..91.8 degrees; empty = as the format says)"),
         };
         Field[] all = new Field[scan.length + others.length];
         System.arraycopy(scan, 0, all, 0, scan.length);

@@ -3,6 +3,7 @@ package org.wagiri.fiji;
 import ij.VirtualStack;
 import ij.process.FloatProcessor;
 import ij.process.ImageProcessor;
+import org.wagiri.Context;
 import org.wagiri.Scan;
 import org.wagiri.ScanInfo;
 import org.wagiri.WagiriException;
@@ -108,9 +109,16 @@ final class ScanStack extends VirtualStack {
             scan = ScanFields.open(values);
         }
         if (sinograms) {
-            return normalize ? scan.normalisedSinogram(index) : scan.sinogram(index);
+            return normalize ? normalisedSinogram(index) : scan.sinogram(index);
         }
         return normalize ? scan.normalisedView(index) : scan.view(index);
+    }
+
+    /** A stack lives as long as its window: it should not keep threads. */
+    private float[] normalisedSinogram(int index) {
+        try (Context context = Context.create()) {
+            return scan.normalisedSinogram(context, index);
+        }
     }
 
     static boolean sinograms(Values values) {

@@ -95,7 +95,7 @@ public class HeadlessIT {
     }
 
     @Test
-    public void projectionsAreCalibratedAndLabelled() throws Exception {
+    public void projectionsAreLabelledAndOfNoSizeWhereTheScanTellsNone() throws Exception {
         String log =
                 run(
                         "run('Wagiri Open Scan...', 'path=[" + Job.data("ct-rec-100/s180") + "] first=2 last=8 step=3');"
@@ -105,6 +105,7 @@ public class HeadlessIT {
                         "");
         assertTrue(log, log.contains("n=3 "));
         assertTrue(log, log.contains("view 5, "));
+        assertTrue(log, log.matches("(?s).*cal=pixels? 1\\s.*"));
     }
 
     @Test
@@ -113,14 +114,14 @@ public class HeadlessIT {
         String then = "File.saveString('reached', '" + after + "');";
         String[][] cases = {
             {"Wagiri Reconstruct...", "path=x outptu=y", "unknown key 'outptu'; did you mean 'output'?"},
-            {"Wagiri Reconstruct...", "output=/tmp/x", "path: give a scan, or activate a stack"},
+            {"Wagiri Reconstruct...", "output=" + out("x"), "path: give a scan, or activate a stack"},
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH, "output: give the folder for the slices"},
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH + " output=" + out("o") + " last=2",
                 "first, last: there are 2 detector rows, so 0 <= first <= last <= 1 is needed"},
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH + " output=" + out("o") + " center=9999",
                 "the rotation axis must lie on the detector"},
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH + " output=" + out("o") + " ring_kernel=5000",
-                "ring_kernel"},
+                "the median window must be at most 1279 px for a detector of 640 columns"},
             {"Wagiri Open Scan...", "path=/nowhere/at/all virtual", "no such file"},
             {"Wagiri Open Scan...", "path=" + Job.TOOTH + " step=0", "step: expected a whole number of at least 1"},
         };

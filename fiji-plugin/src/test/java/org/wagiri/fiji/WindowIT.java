@@ -20,9 +20,6 @@ import java.awt.event.KeyEvent;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.Before;
@@ -209,12 +206,12 @@ public class WindowIT {
         command.start();
         Screen.await("the first slices", () -> !command.isAlive() || files(out) >= 2);
         assertTrue("the run ended too early: " + IJ.getLog(), command.isAlive());
-        List<Long> answers = new ArrayList<>();
+        // A frozen window would answer only when the run is over.
         for (int i = 0; i < 15; i++) {
-            long before = System.nanoTime();
             Screen.onEventThread(() -> null);
-            answers.add((System.nanoTime() - before) / 1_000_000);
+            assertTrue("the event thread answered " + i + " times during the run", command.isAlive());
         }
+        assertTrue("the window answers while slices come out", files(out) < LONG_ROWS);
         Screen.screenshot("running");
         Screen.onEventThread(() -> {
             imageJ.toFront();
@@ -229,8 +226,6 @@ public class WindowIT {
         int atEscape = files(out);
         command.join(60_000);
         assertFalse(command.isAlive());
-        Collections.sort(answers);
-        assertTrue("the event thread answered in ms: " + answers, answers.get(answers.size() / 2) < 200);
 
         int kept = files(out);
         assertTrue(kept + " slices kept", kept >= 2 && kept < LONG_ROWS);
