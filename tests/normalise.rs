@@ -1,8 +1,8 @@
 //! Counts to absorbance: the numbers of ct-rec, repairs, black views, refusals; and the survey of a scan.
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut2, arr1, arr2, s};
-use std::sync::Arc;
-use wagiri::chain::survey::{check_half_turn, read_counts, read_references, survey};
+use std::sync::{Arc, OnceLock};
+use wagiri::chain::survey::{check_half_turn, read_counts, read_references, read_sinograms, survey};
 use wagiri::geometry::uniform_angles;
 use wagiri::preprocess::*;
 use wagiri::scan::{MemorySource, ScanOptions};
@@ -439,4 +439,12 @@ fn a_real_scan_with_a_dead_pixel_becomes_finite_absorbance() {
     assert_eq!(reports[0].repaired_cols, 1);
     assert!((0..91).all(|m| slab.data[[0, m, 0]] == slab.data[[0, m, 1]]));
     assert!(reports[1..].iter().all(|r| r.repaired_cols == 0));
+    // Two rows at a time, black views found out by the first call: the same bits.
+    let black = OnceLock::new();
+    for first in [0, 2] {
+        let rows = first..first + 2;
+        let some = read_sinograms(&ctx, &scan, rows.clone(), &black, &mut Progress::silent()).unwrap();
+        assert_eq!(some, slab.data.slice(s![rows, .., ..]));
+    }
+    assert_eq!(black.get().map(|b| b.len()), Some(91));
 }

@@ -179,5 +179,7 @@ pub struct PluginEntry {
 
 // SAFETY: the interface demands that text and tables behind these pointers are constant for the life of the process.
 unsafe impl Sync for ParamDesc {}
+// SAFETY: as above.
 unsafe impl Sync for StageDesc {}
+// SAFETY: as above.
 unsafe impl Sync for PluginEntry {}

@@ -8,6 +8,7 @@
 //! Must not know: wagiri itself. No dependencies, so that a plugin binds nobody to versions.
 
 #![warn(missing_docs)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 pub mod abi;
 mod export;

@@ -121,7 +121,7 @@ public class HeadlessIT {
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH + " output=" + out("o") + " center=9999",
                 "the rotation axis must lie on the detector"},
             {"Wagiri Reconstruct...", "path=" + Job.TOOTH + " output=" + out("o") + " ring_kernel=5000",
-                "the median window must be at most 1279 px for a detector of 640 columns"},
+                "ring.sort: ring_kernel: expected a whole number from 0 to 1001 (value = "},
             {"Wagiri Open Scan...", "path=/nowhere/at/all virtual", "no such file"},
             {"Wagiri Open Scan...", "path=" + Job.TOOTH + " step=0", "step: expected a whole number of at least 1"},
         };
