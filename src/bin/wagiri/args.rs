@@ -78,7 +78,11 @@ fn with_scan_options(command: Command) -> Command {
             "WHAT",
             "Dark frames: a file, a folder, frames A..B of one file or dataset, an HDF5 dataset, or none",
         ))
-        .arg(option("flat", "WHAT", "Direct-beam frames (I0), as --dark; several ranges are separated by commas"))
+        .arg(option(
+            "flat",
+            "WHAT",
+            "Direct-beam frames (I0): a file, a folder, ranges A..B,C..D of one file or dataset, or an HDF5 dataset",
+        ))
         .arg(option(
             "angles",
             "WHAT",
