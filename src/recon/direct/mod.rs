@@ -20,9 +20,9 @@ mod portable;
 use super::filter::Scratch;
 use super::{Fbp, View, inside, offset};
 use crate::error::Result;
-use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 
 pub(super) use isa::Checked;
 pub use isa::Isa;
@@ -305,13 +305,20 @@ impl Pass<'_> {
                 }
             }
         }
-        for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
-            for (i, mut row) in slice.rows_mut().into_iter().enumerate() {
-                let sums = &work.sums[i / TILE_SIDE * (TILE_COLS / TILE_SIDE)..][..TILE_COLS / TILE_SIDE];
-                let range = in_circle(self.centers[lane], i);
-                for (x, out) in row.iter_mut().enumerate().take(range.end).skip(range.start) {
-                    *out += sums[x / TILE_SIDE][i % TILE_SIDE * TILE_SIDE + x % TILE_SIDE][lane];
+        // First apart into lanes in the nearest cache, then to the image in long moves, many of which can be under way
+        // to the memory at a time.
+        for i in 0..rows {
+            let sums = &work.sums[i / TILE_SIDE * (TILE_COLS / TILE_SIDE)..][..TILE_COLS / TILE_SIDE];
+            let mut apart = [[0.0; TILE_COLS]; L];
+            for (x, lanes) in sums.iter().flat_map(|sums| &sums[i % TILE_SIDE * TILE_SIDE..][..TILE_SIDE]).enumerate() {
+                for (apart, sum) in apart.iter_mut().zip(lanes) {
+                    apart[x] = *sum;
                 }
+            }
+            for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
+                let range = in_circle(self.centers[lane], i);
+                let mut row = slice.row_mut(i);
+                row.slice_mut(s![range.clone()]).add_assign(&ArrayView1::from(&apart[lane][range]));
             }
         }
     }
