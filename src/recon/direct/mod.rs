@@ -28,7 +28,7 @@ pub(super) use isa::Checked;
 pub use isa::Isa;
 
 /// Views filtered and spread at a time; even, since views are filtered in pairs.
-const PANEL_VIEWS: usize = 128;
+const PANEL_VIEWS: usize = 256;
 /// Views that a pixel sums in a register.
 const REGISTER_VIEWS: usize = 32;
 /// Image rows and columns of a tile: what a thread works on at a time.
