@@ -281,27 +281,3 @@ fn wide_images_keep_their_precision() {
         assert!(rms <= 1e-6 && max <= 5e-6, "rms {rms:e}, max {max:e}");
     }
 }
-
-#[test]
-fn bits_do_not_depend_on_threads_or_slab_height() {
-    let angles = uniform_angles(163, 0.1, PI);
-    let fbp = fbp(&angles, 90, 3.0, CHESLER);
-    let sinos: Vec<_> = (0..23).map(|row| noise(163, 90, row).insert_axis(Axis(0))).collect();
-    let sinos = ndarray::concatenate(Axis(0), &sinos.iter().map(|a| a.view()).collect::<Vec<_>>()).unwrap();
-    // A fixed axis, a tilted one, a steep one, and one in steps.
-    let steep = |row| 20.3 + 2.3 * row as f64;
-    for tilt in [|_| 44.1, |row| 43.9 + 0.05 * row as f64, steep, |row: usize| 44.0 + (row / 6) as f64] {
-        let centers: Vec<f64> = (0..23).map(tilt).collect();
-        let whole = volume(&fbp, &pool(2), &sinos, &centers).unwrap();
-        for threads in [1, 3, 7] {
-            assert_eq!(volume(&fbp, &pool(threads), &sinos, &centers).unwrap(), whole, "{threads} threads");
-        }
-        for height in [1, 3, 7] {
-            for (i, centers) in centers.chunks(height).enumerate() {
-                let rows = s![i * height..i * height + centers.len(), .., ..];
-                let part = volume(&fbp, &pool(2), &sinos.slice(rows).to_owned(), centers).unwrap();
-                assert_eq!(part, whole.slice(rows), "slabs of {height}");
-            }
-        }
-    }
-}

@@ -13,6 +13,7 @@ use filter::RampFilter;
 use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3};
 use std::ops::Range;
 
+pub use direct::Isa;
 pub use filter::Filter;
 
 /// Which implementation computes.
@@ -41,6 +42,7 @@ pub struct Fbp {
     cols: usize,
     filter: RampFilter,
     engine: Engine,
+    isa: direct::Checked,
 }
 
 /// One view: its direction, and what its filtered values count in the sum, 1/cm per unit of absorbance.
@@ -89,7 +91,19 @@ impl Fbp {
             View { cos, sin, weight_per_cm: weight / pixel_cm }
         };
         let views = angles_rad.iter().zip(weights_rad).map(view).collect();
-        Ok(Fbp { views, cols, filter: RampFilter::new(options.filter, cols, options.pad), engine: options.engine })
+        let filter = RampFilter::new(options.filter, cols, options.pad);
+        Ok(Fbp { views, cols, filter, engine: options.engine, isa: direct::Checked::best() })
+    }
+
+    /// Makes the direct engine use `isa`, for tests and benchmarks: without, it uses the best.
+    ///
+    /// Errors: the processor does not have it.
+    pub fn with_isa(self, isa: Isa) -> Result<Self> {
+        match direct::Checked::new(isa) {
+            Some(isa) => Ok(Fbp { isa, ..self }),
+            None => Err(Error::invalid(PLACE, "this processor does not have the instruction set")
+                .with("isa", format!("{isa:?}"))),
+        }
     }
 
     /// Working memory of [`Fbp::reconstruct`] for `rows` slices on `threads` threads, bytes.

@@ -5,19 +5,44 @@
 //! in a register, then joins the panel, then the image. That order, and the arithmetic of a lane, are the same whatever
 //! the number of lanes, threads or slices: results are bit-identical. Must not know files or stages.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod avx512;
+#[allow(unsafe_code)]
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+
 use super::filter::Scratch;
 use super::{Fbp, View, inside, offset};
 use crate::error::Result;
-use ndarray::{ArrayView3, ArrayViewMut3, Axis, s};
+use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
+use std::ops::{AddAssign, Range};
+
+pub(super) use isa::Checked;
+pub use isa::Isa;
 
 /// Views filtered and spread at a time; even, since views are filtered in pairs.
-const PANEL_VIEWS: usize = 128;
+const PANEL_VIEWS: usize = 256;
 /// Views that a pixel sums in a register.
 const REGISTER_VIEWS: usize = 32;
 /// Image rows and columns of a tile: what a thread works on at a time.
-const TILE_ROWS: usize = 32;
+const TILE_ROWS: usize = 64;
 const TILE_COLS: usize = 64;
+/// Rows and columns of a register tile, whose sums stay in registers for some views.
+const TILE_SIDE: usize = 4;
+/// Its pixels.
+const TILE_PX: usize = TILE_SIDE * TILE_SIDE;
+/// Register tiles in a tile.
+const TILE_TILES: usize = TILE_ROWS * TILE_COLS / TILE_PX;
+/// Bits of a position that are its fraction; the rest is the column.
+const POSITION_BITS: u32 = 28;
+const LOW_MASK: i32 = (1 << POSITION_BITS) - 1;
 /// Most whole columns between the axes of slices that go side by side.
 const MAX_SHIFT: usize = 4;
 /// Zero columns on either side of a filtered view: room for shifts, and for pixels across the circle's edge, which are
@@ -44,7 +69,7 @@ pub(super) fn scratch_bytes(fbp: &Fbp, rows: usize, threads: usize) -> u64 {
     let lanes = lanes_for(rows);
     let panel = size_of::<f32>() * (fbp.panel_views() * fbp.line_len() * lanes + ALIGN);
     let tiles = size_of::<Tile>() * (fbp.tiles_per_tick(threads, lanes) + fbp.cols.div_ceil(TILE_COLS));
-    let sums = size_of::<f32>() * TILE_ROWS * TILE_COLS * lanes;
+    let sums = size_of::<f32>() * TILE_ROWS * TILE_COLS * lanes + size_of::<Hits>() * REGISTER_VIEWS;
     (panel + tiles) as u64 + threads as u64 * fbp.filter.scratch_bytes().max(sums as u64)
 }
 
@@ -83,13 +108,13 @@ pub(super) fn reconstruct(
         let pass = Pass { fbp, pool, sinograms: sinograms.slice(rows), first_row, centers };
         let tilted = centers.iter().any(|c| *c != centers[0]);
         match (lanes_for(centers.len()), tilted) {
-            (1, _) => pass.run::<1, 8, false>(out, &mut tick)?,
-            (4, false) => pass.run::<4, 4, false>(out, &mut tick)?,
-            (4, true) => pass.run::<4, 4, true>(out, &mut tick)?,
-            (8, false) => pass.run::<8, 4, false>(out, &mut tick)?,
-            (8, true) => pass.run::<8, 2, true>(out, &mut tick)?,
-            (_, false) => pass.run::<MAX_LANES, 2, false>(out, &mut tick)?,
-            (_, true) => pass.run::<MAX_LANES, 1, true>(out, &mut tick)?,
+            (1, _) => pass.run::<1, false>(out, &mut tick)?,
+            (4, false) => pass.run::<4, false>(out, &mut tick)?,
+            (4, true) => pass.run::<4, true>(out, &mut tick)?,
+            (8, false) => pass.run::<8, false>(out, &mut tick)?,
+            (8, true) => pass.run::<8, true>(out, &mut tick)?,
+            (_, false) => pass.run::<MAX_LANES, false>(out, &mut tick)?,
+            (_, true) => pass.run::<MAX_LANES, true>(out, &mut tick)?,
         }
         first_row += centers.len();
     }
@@ -123,13 +148,13 @@ struct Tile<'a> {
 }
 
 impl Pass<'_> {
-    /// `L` lanes, `Q` pixels in registers at a time, lanes with axes of their own if `TILTED`.
-    fn run<const L: usize, const Q: usize, const TILTED: bool>(
+    /// `L` lanes, lanes with axes of their own if `TILTED`.
+    fn run<const L: usize, const TILTED: bool>(
         &self,
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        const { assert!(Q + MAX_SHIFT + 3 <= GUARD && TILE_COLS.is_multiple_of(Q) && L <= MAX_LANES) }
+        const { assert!(2 * TILE_SIDE + MAX_SHIFT + 4 <= GUARD && L <= MAX_LANES) }
         let (views, line_len) = (self.fbp.views.len(), self.fbp.line_len());
         let mut memory = vec![0.0; self.fbp.panel_views() * line_len * L + ALIGN];
         let aligned = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
@@ -140,7 +165,7 @@ impl Pass<'_> {
             let part = |of_panel: f64| (panel.start as f64 + of_panel * panel.len() as f64) / views as f64;
             let lines = &mut lines[..panel.len() * line_len];
             self.filter(panel.start, lines, &mut || tick(part(0.0)))?;
-            self.spread::<L, Q, TILTED>(&self.fbp.views[panel.clone()], lines, &mut out, &mut |x| tick(part(x)))?;
+            self.spread::<L, TILTED>(&self.fbp.views[panel.clone()], lines, &mut out, &mut |x| tick(part(x)))?;
         }
         Ok(())
     }
@@ -189,7 +214,7 @@ impl Pass<'_> {
     }
 
     /// Adds a panel of filtered views to the image.
-    fn spread<const L: usize, const Q: usize, const TILTED: bool>(
+    fn spread<const L: usize, const TILTED: bool>(
         &self,
         views: &[View],
         lines: &[[f32; L]],
@@ -205,8 +230,11 @@ impl Pass<'_> {
                 tick(tiles[0].first_y as f64 / cols as f64)?;
                 self.pool.install(|| {
                     tiles.par_iter_mut().for_each_init(
-                        || vec![[0.0; L]; TILE_ROWS * TILE_COLS],
-                        |sums, tile| self.tile::<L, Q, TILTED>(views, lines, tile, sums),
+                        || Work {
+                            sums: vec![[[0.0; L]; TILE_PX]; TILE_TILES],
+                            hits: vec![Hits::default(); REGISTER_VIEWS],
+                        },
+                        |work, tile| self.tile::<L, TILTED>(views, lines, tile, work),
                     );
                 });
             }
@@ -215,12 +243,12 @@ impl Pass<'_> {
     }
 
     /// Adds a panel of filtered views to one tile.
-    fn tile<const L: usize, const Q: usize, const TILTED: bool>(
+    fn tile<const L: usize, const TILTED: bool>(
         &self,
         views: &[View],
         lines: &[[f32; L]],
         tile: &mut Tile,
-        sums: &mut [[f32; L]],
+        work: &mut Work<L>,
     ) {
         let (cols, line_len) = (self.fbp.cols, self.fbp.line_len());
         // Columns of the tile that lie in the circle of an axis.
@@ -234,109 +262,101 @@ impl Pass<'_> {
         let middle = (cols as f64 - 1.0) / 2.0;
         let nearer = |a: f64, b: f64| if (b - middle).abs() < (a - middle).abs() { b } else { a };
         let widest = self.centers.iter().copied().fold(self.centers[0], nearer);
+        // Register tiles that touch the circle, in each row of register tiles.
+        let rows = tile.out.len_of(Axis(1));
+        let mut touched: [Range<usize>; TILE_ROWS / TILE_SIDE] = [const { 0..0 }; _];
+        for (strip, touched) in touched.iter_mut().enumerate() {
+            for i in strip * TILE_SIDE..rows.min((strip + 1) * TILE_SIDE) {
+                let x = in_circle(widest, i);
+                let x = x.start / TILE_SIDE..x.end.div_ceil(TILE_SIDE);
+                if !x.is_empty() {
+                    *touched =
+                        if Range::is_empty(touched) { x } else { touched.start.min(x.start)..touched.end.max(x.end) };
+                }
+            }
+        }
+        if touched.iter().all(Range::is_empty) {
+            return;
+        }
         // An axis is a whole column and a fraction; with one axis the fraction is in the ray, else in the lanes.
-        let base = ((GUARD + self.base_col()) as i64) << 32;
-        let mut fractions = [0u32; L];
+        let mut base = ((GUARD + self.base_col()) as i64) << POSITION_BITS;
+        let mut fractions = [0; L];
         for (fraction, center) in fractions.iter_mut().zip(self.centers) {
-            *fraction = fixed(center.fract()) as u32;
+            *fraction = fixed(center.fract()).min(i64::from(LOW_MASK)) as i32;
         }
-        let base = if TILTED { base } else { base + i64::from(fractions[0]) };
-        let left = offset(cols, first_x);
-        let mut rays = [Ray { start: 0, step: 0 }; REGISTER_VIEWS];
-        sums.fill([0.0; L]);
+        if !TILTED {
+            base += i64::from(fractions[0]);
+        }
+        let (x, y) = (offset(cols, first_x), -offset(cols, first_y));
+        work.sums.fill([[0.0; L]; TILE_PX]);
         for (views, lines) in views.chunks(REGISTER_VIEWS).zip(lines.chunks(REGISTER_VIEWS * line_len)) {
-            for i in 0..tile.out.len_of(Axis(1)) {
-                let range = in_circle(widest, i);
-                if range.is_empty() {
-                    continue;
-                }
-                let y = -offset(cols, first_y + i);
-                for (ray, view) in rays.iter_mut().zip(views) {
-                    *ray = Ray { start: base + fixed(left * view.cos + y * view.sin), step: fixed(view.cos) };
-                }
-                let sums = &mut sums[i * TILE_COLS..(i + 1) * TILE_COLS].as_chunks_mut::<Q>().0;
-                for quad in range.start / Q..range.end.div_ceil(Q) {
-                    let rays = &rays[..views.len()];
-                    let sum = sum_views::<L, Q, TILTED>(rays, (quad * Q) as i64, &fractions, lines, line_len);
-                    for (total, part) in sums[quad].iter_mut().zip(sum) {
-                        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
-                    }
+            let mut rays = [Ray::default(); REGISTER_VIEWS];
+            for (ray, view) in rays.iter_mut().zip(views) {
+                let start = base + fixed(x * view.cos + y * view.sin);
+                *ray = Ray { start, step_x: fixed(view.cos), step_y: fixed(-view.sin) };
+            }
+            let rays = &rays[..views.len()];
+            for (strip, (touched, sums)) in touched.iter().zip(work.sums.chunks_mut(TILE_COLS / TILE_SIDE)).enumerate()
+            {
+                for x in touched.clone() {
+                    let corner = [(x * TILE_SIDE) as i64, (strip * TILE_SIDE) as i64];
+                    let lines = (lines, line_len);
+                    self.fbp.isa.add_views::<L, TILTED>(rays, corner, &fractions, lines, &mut work.hits, &mut sums[x]);
                 }
             }
         }
-        for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
-            for (i, (mut row, sums)) in slice.rows_mut().into_iter().zip(sums.chunks(TILE_COLS)).enumerate() {
+        // First apart into lanes in the nearest cache, then to the image in long moves, many of which can be under way
+        // to the memory at a time.
+        for i in 0..rows {
+            let sums = &work.sums[i / TILE_SIDE * (TILE_COLS / TILE_SIDE)..][..TILE_COLS / TILE_SIDE];
+            let mut apart = [[0.0; TILE_COLS]; L];
+            for (x, lanes) in sums.iter().flat_map(|sums| &sums[i % TILE_SIDE * TILE_SIDE..][..TILE_SIDE]).enumerate() {
+                for (apart, sum) in apart.iter_mut().zip(lanes) {
+                    apart[x] = *sum;
+                }
+            }
+            for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
                 let range = in_circle(self.centers[lane], i);
-                for (out, sum) in row.iter_mut().zip(sums).take(range.end).skip(range.start) {
-                    *out += sum[lane];
-                }
+                let mut row = slice.row_mut(i);
+                row.slice_mut(s![range.clone()]).add_assign(&ArrayView1::from(&apart[lane][range]));
             }
         }
     }
 }
 
-/// Columns times 2³²: steps from pixel to pixel are exact, however wide the image.
+/// Memory of a thread that works on tiles.
+struct Work<const L: usize> {
+    /// Sums of the panel, one register tile after the other.
+    sums: Vec<[[f32; L]; TILE_PX]>,
+    hits: Vec<Hits>,
+}
+
+/// Columns times 2²⁸: steps from pixel to pixel are exact, however wide the image.
 fn fixed(px: f64) -> i64 {
-    (px * (1u64 << 32) as f64) as i64
+    (px * (1i64 << POSITION_BITS) as f64).round_ties_even() as i64
 }
 
-/// Where the pixels of a row see the detector in one view, see [`fixed`].
-#[derive(Clone, Copy)]
+/// Where the pixels of a tile see the detector in one view, see [`fixed`].
+#[derive(Clone, Copy, Default)]
 struct Ray {
+    /// Position of the tile's first pixel.
     start: i64,
-    step: i64,
+    /// From a pixel to its right neighbour.
+    step_x: i64,
+    /// From a pixel to the one below.
+    step_y: i64,
 }
 
-/// Sums up to [`REGISTER_VIEWS`] views for `Q` pixels from `first` on.
-///
-/// With `TILTED`, `fractions` are added to the positions lane by lane. This is the same integer that a ray with the
-/// fraction in it holds, so the result is the same too.
-#[inline]
-fn sum_views<const L: usize, const Q: usize, const TILTED: bool>(
-    rays: &[Ray],
-    first: i64,
-    fractions: &[u32; L],
-    lines: &[[f32; L]],
-    line_len: usize,
-) -> [[f32; L]; Q] {
-    let mut sums = [[0.0f32; L]; Q];
-    for (ray, line) in rays.iter().zip(lines.chunks_exact(line_len)) {
-        let mut position = ray.start + first * ray.step;
-        for sum in &mut sums {
-            // The upper half is the column, the lower half the fraction.
-            let (col, low) = ((position >> 32) as usize, position as u32);
-            if TILTED {
-                let q = &line[col..col + 3];
-                for l in 0..L {
-                    let fraction = low.wrapping_add(fractions[l]);
-                    let carry = fraction < low;
-                    let (a, b) = (either(carry, q[1][l], q[0][l]), either(carry, q[2][l], q[1][l]));
-                    sum[l] += a + (b - a) * weight(fraction);
-                }
-            } else {
-                let q = &line[col..col + 2];
-                let weight = weight(low);
-                for l in 0..L {
-                    sum[l] += q[0][l] + (q[1][l] - q[0][l]) * weight;
-                }
-            }
-            position += ray.step;
-        }
-    }
-    sums
-}
-
-/// `if yes { a } else { b }` in a form that compilers turn into vector code.
-#[inline]
-fn either(yes: bool, a: f32, b: f32) -> f32 {
-    let mask = u32::from(yes).wrapping_neg();
-    f32::from_bits(a.to_bits() & mask | b.to_bits() & !mask)
-}
-
-/// The upper 24 bits of a fraction of 32: all that f32 holds.
-#[inline]
-fn weight(fraction: u32) -> f32 {
-    (fraction >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32)
+/// Where the pixels of a register tile see the detector in one view.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Hits {
+    /// Where in a filtered view the values of the left column begin.
+    at: [u32; TILE_PX],
+    /// Weight of the right column, with one axis for all lanes.
+    weight: [f32; TILE_PX],
+    /// Fraction of the position, with lanes that have axes of their own.
+    low: [i32; TILE_PX],
 }
 
 /// Cuts a band of image rows that begins at `first_y` into tiles.
