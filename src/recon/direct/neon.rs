@@ -17,7 +17,7 @@ pub(super) fn add_views<const L: usize, const TILTED: bool>(
     match (L, TILTED) {
         (16, false) => portable::sum::<L, 4, TILTED, true>(hits, fractions, lines, line_len, sums),
         (16, true) => portable::sum::<L, 1, TILTED, true>(hits, fractions, lines, line_len, sums),
-        (8, true) => portable::sum::<L, 2, TILTED, true>(hits, fractions, lines, line_len, sums),
+        (4 | 8, true) => portable::sum::<L, 2, TILTED, true>(hits, fractions, lines, line_len, sums),
         (8, false) => portable::sum::<L, 4, TILTED, true>(hits, fractions, lines, line_len, sums),
         _ => portable::sum::<L, 8, TILTED, true>(hits, fractions, lines, line_len, sums),
     }

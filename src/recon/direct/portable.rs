@@ -103,8 +103,8 @@ pub(super) fn add_views<const L: usize, const TILTED: bool>(
     locate::<L, TILTED>(rays, corner, line_len, hits);
     match (L, TILTED) {
         (1, _) => sum::<L, 8, TILTED, false>(hits, fractions, lines, line_len, sums),
-        (4, _) | (8, false) => sum::<L, 4, TILTED, false>(hits, fractions, lines, line_len, sums),
-        (8, true) | (_, false) => sum::<L, 2, TILTED, false>(hits, fractions, lines, line_len, sums),
+        (4 | 8, false) => sum::<L, 4, TILTED, false>(hits, fractions, lines, line_len, sums),
+        (4 | 8, true) | (_, false) => sum::<L, 2, TILTED, false>(hits, fractions, lines, line_len, sums),
         (_, true) => sum::<L, 1, TILTED, false>(hits, fractions, lines, line_len, sums),
     }
 }
