@@ -83,7 +83,7 @@ fn main() {
 fn accuracy(pool: &rayon::ThreadPool) {
     println!("\n## Accuracy\n");
     println!(
-        "Four ellipses of about 1 1/cm, 1024 columns, 1608 views, filter chesler. *Flat* are the pixels of the body"
+        "A body of 1 1/cm with three parts of 0.8 to 1.2 1/cm, 1024 columns, 1608 views, filter chesler. *Flat* are the pixels of the body"
     );
     println!("8 px or more from any edge; the difference to the reference is in parts of the largest value.\n");
     println!("| engine | flat RMSE, 1/cm | flat bias, 1/cm | rms to reference | max to reference |");
