@@ -30,8 +30,6 @@ pub struct Survey {
     pub edge_over_mean: f64,
     /// Detector rows that were looked at.
     pub rows: Vec<usize>,
-    /// Of these, rows without any direct beam, which were left out.
-    pub dark_rows: usize,
     /// `[view][surveyed row]`, for the search of the axis; zeros in rows without beam.
     pub(super) moments: Vec<Vec<Moments>>,
 }
@@ -57,14 +55,6 @@ impl Moments {
             first: absorbance.iter().enumerate().map(|(x, p)| x as f64 * p).sum(),
             edges: [mean(&absorbance[..edge]), mean(&absorbance[n - edge..])],
         }
-    }
-}
-
-impl Survey {
-    /// True if the views are truncated and should be padded before filtering: `threshold` is 0.3 in ct-rec; 0 or less
-    /// means never.
-    pub fn truncated(&self, threshold: f64) -> bool {
-        threshold > 0.0 && self.edge_over_mean > threshold
     }
 }
 
@@ -142,7 +132,6 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
     if options.black == BlackRule::Frame && black_views.iter().all(|b| *b) {
         return Err(all_black(options).at(info.path.display()));
     }
-    let dark_rows = references.iter().filter(|r| r.good() == 0).count();
     let (mut edge, mut all) = (0.0, 0.0);
     for (sum, _) in sums.iter().zip(black_views.iter()).filter(|(_, black)| !**black) {
         edge += sum.edge / 2.0;
@@ -150,7 +139,7 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
     }
     let edge_over_mean = if all > 0.0 { edge / all } else { 0.0 };
     let moments = sums.into_iter().map(|s| s.moments).collect();
-    Ok(Survey { black_views, edge_over_mean, rows, dark_rows, moments })
+    Ok(Survey { black_views, edge_over_mean, rows, moments })
 }
 
 /// A direct-beam image taken with the shutter closed would spoil every view near it without any sign in the slices.
