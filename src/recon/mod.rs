@@ -38,6 +38,7 @@ pub struct FbpOptions {
 
 /// Prepared reconstruction of slices of one size and set of angles: FFT plans, kernel, trigonometric tables.
 pub struct Fbp {
+    /// Sorted by their slow axis, otherwise in the order of the sinogram.
     views: Vec<View>,
     cols: usize,
     filter: RampFilter,
@@ -48,8 +49,11 @@ pub struct Fbp {
 /// One view: its direction, and what its filtered values count in the sum, 1/cm per unit of absorbance.
 #[derive(Clone, Copy, Debug)]
 struct View {
+    /// Which view of the sinogram.
+    index: usize,
     cos: f64,
     sin: f64,
+    slow: direct::Slow,
     weight_per_cm: f64,
 }
 
@@ -86,11 +90,12 @@ impl Fbp {
             return Err(Error::invalid(PLACE, "the pixel size must be greater than 0 µm").with("pixel_um", pixel_um));
         }
         let pixel_cm = 1e-4 * pixel_um;
-        let view = |(angle, weight): (&f64, &f64)| {
+        let view = |(index, (angle, weight)): (usize, (&f64, &f64))| {
             let (sin, cos) = angle.sin_cos();
-            View { cos, sin, weight_per_cm: weight / pixel_cm }
+            View { index, cos, sin, slow: direct::Slow::of(cos, sin), weight_per_cm: weight / pixel_cm }
         };
-        let views = angles_rad.iter().zip(weights_rad).map(view).collect();
+        let mut views: Vec<View> = angles_rad.iter().zip(weights_rad).enumerate().map(view).collect();
+        views.sort_by_key(|view| view.slow);
         let filter = RampFilter::new(options.filter, cols, options.pad);
         Ok(Fbp { views, cols, filter, engine: options.engine, isa: direct::Checked::best() })
     }
@@ -178,27 +183,30 @@ impl Fbp {
         Err(Error::invalid(PLACE, accepted).with("center_px", center_px).with("row", row))
     }
 
-    /// Filters view `view` and, if there is one, the next; the values are in the real and the imaginary part.
+    /// Filters the view at place `first` of the order of the views and, if there is one, the next; the values are in the
+    /// real and the imaginary part.
     ///
     /// Refuses what would become infinite or NaN in the image.
     fn filter_pair<'s>(
         &self,
         sinogram: ArrayView2<f32>,
-        view: usize,
+        first: usize,
         scratch: &'s mut filter::Scratch,
     ) -> Result<&'s [filter::Complex]> {
-        let next = (view + 1).min(self.views.len() - 1);
-        let second = (next > view).then(|| sinogram.row(next));
-        let filtered = self.filter.apply(sinogram.row(view), second, scratch).map_err(|col| {
+        let view = &self.views[first];
+        let next = self.views.get(first + 1);
+        let second = next.map(|next| sinogram.row(next.index));
+        let next = next.unwrap_or(view);
+        let filtered = self.filter.apply(sinogram.row(view.index), second, scratch).map_err(|col| {
             let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
-            let view = if sinogram[[view, col]].is_finite() { next } else { view };
-            Error::invalid(PLACE, message).with("view", view).with("column", col)
+            let index = if sinogram[[view.index, col]].is_finite() { next.index } else { view.index };
+            Error::invalid(PLACE, message).with("view", index).with("column", col)
         })?;
         let limit = f64::from(f32::MAX) / (4 * self.views.len()) as f64;
-        let (a, b) = (self.views[view].weight_per_cm, self.views[next].weight_per_cm);
+        let (a, b) = (view.weight_per_cm, next.weight_per_cm);
         let fits = |z: &filter::Complex| (a * z.re).abs() <= limit && (b * z.im).abs() <= limit;
         if !filtered.iter().all(fits) {
-            return Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view));
+            return Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view.index));
         }
         Ok(filtered)
     }

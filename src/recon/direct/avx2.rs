@@ -1,122 +1,78 @@
-//! The innermost loop with AVX2 and FMA: 8 slices in a register, 8 sums in registers. Must not know images, threads or
-//! files.
+//! AVX2 and FMA: 8 slices in a register, 8 sums in registers. Must not know images or files.
 
-use super::{Hits, LOW_MASK, Ray, TILE_PX, portable};
+use super::tile::{self, Chunk, FRACTION_MASK, Hits, UNIT};
+use super::vector::{Plain, Vector};
 use std::arch::x86_64::*;
 
-const LANES: usize = 8;
-
-/// See [`portable::add_views`].
+/// See [`tile::add_chunk`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn add_views<const L: usize, const TILTED: bool>(
-    rays: &[Ray],
-    corner: [i64; 2],
-    fractions: &[i32; L],
-    (lines, line_len): (&[[f32; L]], usize),
-    hits: &mut [Hits],
-    sums: &mut [[f32; L]; TILE_PX],
+pub(super) fn add_chunk<const L: usize, const TILTED: bool>(
+    chunk: &Chunk<'_, L>,
+    hits: &mut Hits,
+    sums: &mut [[f32; L]],
 ) {
-    let hits = &mut hits[..rays.len()];
-    portable::locate::<L, TILTED>(rays, corner, line_len, hits);
-    match (L, TILTED) {
-        (16, false) => sum_wide::<2, 4>(hits, lines.as_flattened(), line_len, sums.as_flattened_mut()),
-        (16, true) => {
-            sum_tilted::<2, 2>(hits, fractions, lines.as_flattened(), line_len, sums.as_flattened_mut());
+    match L {
+        32 | 16 => tile::add_chunk::<__m256, L, 2, 2, TILTED>(chunk, hits, sums),
+        8 => tile::add_chunk::<__m256, L, 1, 4, TILTED>(chunk, hits, sums),
+        4 => tile::add_chunk::<Plain<4, true>, L, 1, 4, TILTED>(chunk, hits, sums),
+        _ => tile::add_chunk::<Plain<1, true>, L, 1, 4, TILTED>(chunk, hits, sums),
+    }
+}
+
+// SAFETY of all functions below: a register type of an instruction set is only used inside `add_chunk`, here and for
+// AVX-512, which is only called where the processor has it.
+impl Vector for __m256 {
+    type Mask = __m256;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's, and no alignment is asked for.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_add_ps(self, other) }
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_min_ps(self, other) }
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, add: Self) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_fmadd_ps(self, factor, add) }
+    }
+    #[inline(always)]
+    unsafe fn split(low: i32, fractions: *const i32) -> (Self::Mask, Self) {
+        // SAFETY: the caller's, and see above the block.
+        unsafe {
+            let mask = _mm256_set1_epi32(FRACTION_MASK);
+            let position = _mm256_add_epi32(_mm256_set1_epi32(low), _mm256_loadu_si256(fractions.cast()));
+            let weight = _mm256_cvtepi32_ps(_mm256_and_si256(position, mask));
+            (_mm256_castsi256_ps(_mm256_cmpgt_epi32(position, mask)), _mm256_mul_ps(weight, _mm256_set1_ps(UNIT)))
         }
-        _ => sum_few::<L, TILTED>(hits, fractions, lines, line_len, sums),
     }
-}
-
-/// See [`portable::sum`]; up to 8 lanes.
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn sum_few<const L: usize, const TILTED: bool>(
-    hits: &[Hits],
-    fractions: &[i32; L],
-    lines: &[[f32; L]],
-    line_len: usize,
-    sums: &mut [[f32; L]; TILE_PX],
-) {
-    match (L, TILTED) {
-        (LANES, false) => sum_wide::<1, 8>(hits, lines.as_flattened(), line_len, sums.as_flattened_mut()),
-        (LANES, true) => {
-            sum_tilted::<1, 4>(hits, fractions, lines.as_flattened(), line_len, sums.as_flattened_mut());
-        }
-        _ => portable::sum::<L, 8, TILTED, true>(hits, fractions, lines, line_len, sums),
-    }
-}
-
-/// `V` registers per pixel, `Q` pixels at a time.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sum_wide<const V: usize, const Q: usize>(hits: &[Hits], lines: &[f32], line_len: usize, sums: &mut [f32]) {
-    for (group, sums) in sums.chunks_exact_mut(LANES * V * Q).enumerate() {
-        let mut parts = [[_mm256_setzero_ps(); V]; Q];
-        for (hit, line) in hits.iter().zip(lines.chunks_exact(LANES * V * line_len)) {
-            for (q, part) in parts.iter_mut().enumerate() {
-                let at = hit.at[group * Q + q] as usize;
-                let cols = line[at..at + 2 * V * LANES].as_chunks().0;
-                let weight = _mm256_set1_ps(hit.weight[group * Q + q]);
-                for (v, part) in part.iter_mut().enumerate() {
-                    let (a, b) = (load(&cols[v]), load(&cols[V + v]));
-                    *part = _mm256_add_ps(*part, _mm256_fmadd_ps(_mm256_sub_ps(b, a), weight, a));
-                }
-            }
-        }
-        store(parts.as_flattened(), sums);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn sum_tilted<const V: usize, const Q: usize>(
-    hits: &[Hits],
-    fractions: &[i32],
-    lines: &[f32],
-    line_len: usize,
-    sums: &mut [f32],
-) {
-    let mut lanes = [_mm256_setzero_si256(); V];
-    for (lanes, fractions) in lanes.iter_mut().zip(fractions.as_chunks::<LANES>().0) {
-        // SAFETY: 8 integers, and no alignment is asked for.
-        *lanes = unsafe { _mm256_loadu_si256(fractions.as_ptr().cast()) };
-    }
-    let (mask, unit) = (_mm256_set1_epi32(LOW_MASK), _mm256_set1_ps(portable::UNIT));
-    for (group, sums) in sums.chunks_exact_mut(LANES * V * Q).enumerate() {
-        let mut parts = [[_mm256_setzero_ps(); V]; Q];
-        for (hit, line) in hits.iter().zip(lines.chunks_exact(LANES * V * line_len)) {
-            for (q, part) in parts.iter_mut().enumerate() {
-                let at = hit.at[group * Q + q] as usize;
-                let cols = line[at..at + 3 * V * LANES].as_chunks().0;
-                let low = _mm256_set1_epi32(hit.low[group * Q + q]);
-                for (v, part) in part.iter_mut().enumerate() {
-                    let position = _mm256_add_epi32(low, lanes[v]);
-                    let carry = _mm256_castsi256_ps(_mm256_cmpgt_epi32(position, mask));
-                    let middle = load(&cols[V + v]);
-                    let a = _mm256_blendv_ps(load(&cols[v]), middle, carry);
-                    let b = _mm256_blendv_ps(middle, load(&cols[2 * V + v]), carry);
-                    let weight = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_and_si256(position, mask)), unit);
-                    *part = _mm256_add_ps(*part, _mm256_fmadd_ps(_mm256_sub_ps(b, a), weight, a));
-                }
-            }
-        }
-        store(parts.as_flattened(), sums);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(values: &[f32; LANES]) -> __m256 {
-    // SAFETY: 8 values, and no alignment is asked for.
-    unsafe { _mm256_loadu_ps(values.as_ptr()) }
-}
-
-/// Adds sums of pixels to their totals.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store(parts: &[__m256], sums: &mut [f32]) {
-    for (total, part) in sums.as_chunks_mut::<LANES>().0.iter_mut().zip(parts) {
-        let sum = _mm256_add_ps(load(total), *part);
-        // SAFETY: 8 values, and no alignment is asked for.
-        unsafe { _mm256_storeu_ps(total.as_mut_ptr(), sum) };
+    #[inline(always)]
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
+        // SAFETY: see above the block.
+        unsafe { _mm256_blendv_ps(no, yes, mask) }
     }
 }

@@ -3,7 +3,8 @@
 
 #[cfg(target_arch = "aarch64")]
 use super::neon;
-use super::{Hits, Ray, TILE_PX, portable};
+use super::tile::{self, Chunk, Hits};
+use super::vector::Plain;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
@@ -65,28 +66,28 @@ impl Checked {
         Checked(Isa::best())
     }
 
-    /// Adds the views of `rays` to the sums of a register tile whose corner is `corner` (x, y) in the tile. `lines`
-    /// are the filtered views, `line_len` long each; `hits` is working memory for as many views.
+    /// See [`tile::add_chunk`].
     #[inline]
-    pub(super) fn add_views<const L: usize, const TILTED: bool>(
+    pub(super) fn add_chunk<const L: usize, const TILTED: bool>(
         self,
-        rays: &[Ray],
-        corner: [i64; 2],
-        fractions: &[i32; L],
-        lines: (&[[f32; L]], usize),
-        hits: &mut [Hits],
-        sums: &mut [[f32; L]; TILE_PX],
+        chunk: &Chunk<'_, L>,
+        hits: &mut Hits,
+        sums: &mut [[f32; L]],
     ) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Checked` is only made of what the processor has.
-            Isa::Avx512 => unsafe { avx512::add_views::<L, TILTED>(rays, corner, fractions, lines, hits, sums) },
+            Isa::Avx512 => unsafe { avx512::add_chunk::<L, TILTED>(chunk, hits, sums) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Isa::Avx2 => unsafe { avx2::add_views::<L, TILTED>(rays, corner, fractions, lines, hits, sums) },
+            Isa::Avx2 => unsafe { avx2::add_chunk::<L, TILTED>(chunk, hits, sums) },
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => neon::add_views::<L, TILTED>(rays, corner, fractions, lines, hits, sums),
-            _ => portable::add_views::<L, TILTED>(rays, corner, fractions, lines, hits, sums),
+            Isa::Neon => neon::add_chunk::<L, TILTED>(chunk, hits, sums),
+            _ => match L {
+                32 | 16 | 8 => tile::add_chunk::<Plain<4, false>, L, 2, 2, TILTED>(chunk, hits, sums),
+                4 => tile::add_chunk::<Plain<4, false>, L, 1, 4, TILTED>(chunk, hits, sums),
+                _ => tile::add_chunk::<Plain<1, false>, L, 1, 4, TILTED>(chunk, hits, sums),
+            },
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Back-projection in f32 on all threads. Slices lie side by side in the SIMD lanes, so that where a ray hits the
 //! detector is computed once for all of them.
 //!
-//! A panel of views is filtered for up to 16 slices, then spread over the image tile by tile; a pixel adds up 32 views
-//! in a register, then joins the panel, then the image. That order, and the arithmetic of a lane, are the same whatever
-//! the number of lanes, threads or slices: results are bit-identical. Must not know files or stages.
+//! A panel of views is filtered for up to 32 slices, then spread over the image tile by tile; a pixel adds up a chunk of
+//! up to 32 views in a register, then joins the panel, then the image. That order, and the arithmetic of a lane, are the
+//! same whatever the number of lanes, threads or slices: results are bit-identical. Must not know files or stages.
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -14,44 +14,36 @@ mod avx512;
 #[allow(unsafe_code)]
 mod isa;
 #[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code)]
 mod neon;
-mod portable;
+#[allow(unsafe_code)]
+mod tile;
+#[allow(unsafe_code)]
+mod vector;
 
 use super::filter::Scratch;
-use super::{Fbp, View, inside, offset};
+use super::{Fbp, inside, offset};
 use crate::error::Result;
 use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 use std::ops::{AddAssign, Range};
+use tile::{Chunk, FRACTION_MASK, Hits, Rays, SIDE, TILE, TILES};
 
 pub(super) use isa::Checked;
 pub use isa::Isa;
+pub(super) use tile::Slow;
 
-/// Views filtered and spread at a time; even, since views are filtered in pairs.
-const PANEL_VIEWS: usize = 256;
-/// Views that a pixel sums in a register.
-const REGISTER_VIEWS: usize = 32;
-/// Image rows and columns of a tile: what a thread works on at a time.
-const TILE_ROWS: usize = 64;
-const TILE_COLS: usize = 64;
-/// Rows and columns of a register tile, whose sums stay in registers for some views.
-const TILE_SIDE: usize = 4;
-/// Its pixels.
-const TILE_PX: usize = TILE_SIDE * TILE_SIDE;
-/// Register tiles in a tile.
-const TILE_TILES: usize = TILE_ROWS * TILE_COLS / TILE_PX;
-/// Bits of a position that are its fraction; the rest is the column.
-const POSITION_BITS: u32 = 28;
-const LOW_MASK: i32 = (1 << POSITION_BITS) - 1;
+/// Most views filtered and spread at a time: the more, the less often the image is read and written.
+const PANEL_VIEWS: usize = 512;
 /// Most whole columns between the axes of slices that go side by side.
 const MAX_SHIFT: usize = 4;
 /// Zero columns on either side of a filtered view: room for shifts, and for pixels across the circle's edge, which are
 /// taken a few at a time.
 const GUARD: usize = 16;
-/// Most slices side by side: one cache line of f32.
-const MAX_LANES: usize = 16;
+/// Most slices side by side: two cache lines of f32.
+const MAX_LANES: usize = 32;
 /// Lanes of one slice group begin at a cache line: this many f32.
-const ALIGN: usize = MAX_LANES;
+const ALIGN: usize = 16;
 /// Updates (pixels × views × slices) per thread between two ticks.
 const TICK_UPDATES: usize = 200_000_000;
 
@@ -61,6 +53,7 @@ fn lanes_for(slices: usize) -> usize {
         0 | 1 => 1,
         2..=4 => 4,
         5..=8 => 8,
+        9..=16 => 16,
         _ => MAX_LANES,
     }
 }
@@ -68,8 +61,8 @@ fn lanes_for(slices: usize) -> usize {
 pub(super) fn scratch_bytes(fbp: &Fbp, rows: usize, threads: usize) -> u64 {
     let lanes = lanes_for(rows);
     let panel = size_of::<f32>() * (fbp.panel_views() * fbp.line_len() * lanes + ALIGN);
-    let tiles = size_of::<Tile>() * (fbp.tiles_per_tick(threads, lanes) + fbp.cols.div_ceil(TILE_COLS));
-    let sums = size_of::<f32>() * TILE_ROWS * TILE_COLS * lanes + size_of::<Hits>() * REGISTER_VIEWS;
+    let tiles = size_of::<Tile>() * (fbp.tiles_per_tick(threads, lanes) + fbp.cols.div_ceil(TILE));
+    let sums = size_of::<f32>() * (TILE * TILE * lanes + ALIGN) + size_of::<Hits>();
     (panel + tiles) as u64 + threads as u64 * fbp.filter.scratch_bytes().max(sums as u64)
 }
 
@@ -82,10 +75,40 @@ impl Fbp {
         self.cols + 2 * GUARD
     }
     fn tiles_per_tick(&self, threads: usize, lanes: usize) -> usize {
-        let all = self.cols.div_ceil(TILE_ROWS) * self.cols.div_ceil(TILE_COLS);
-        let updates = TILE_ROWS * TILE_COLS * self.panel_views() * lanes;
+        let all = self.cols.div_ceil(TILE).pow(2);
+        let updates = TILE * TILE * self.panel_views() * lanes;
         (threads * (TICK_UPDATES / updates).max(1)).min(all)
     }
+}
+
+/// f32 that begin at a cache line.
+struct Aligned {
+    memory: Vec<f32>,
+    start: usize,
+}
+
+impl Aligned {
+    fn zeros(len: usize) -> Aligned {
+        let memory = vec![0.0; len + ALIGN];
+        let start = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
+        Aligned { memory, start }
+    }
+    fn lanes<const L: usize>(&mut self) -> &mut [[f32; L]] {
+        let end = self.memory.len() - ALIGN + self.start;
+        self.memory[self.start..end].as_chunks_mut().0
+    }
+}
+
+/// Cuts chunks of views into panels of up to [`PANEL_VIEWS`].
+fn panels(chunks: &[Range<usize>]) -> Vec<&[Range<usize>]> {
+    let (mut panels, mut rest) = (Vec::new(), chunks);
+    while let [first, ..] = rest {
+        let fits = rest.iter().take_while(|chunk| chunk.end - first.start <= PANEL_VIEWS).count();
+        let (panel, after) = rest.split_at(fits);
+        panels.push(panel);
+        rest = after;
+    }
+    panels
 }
 
 /// Slices go through in passes: as many side by side as there are lanes and as their axes allow.
@@ -113,6 +136,8 @@ pub(super) fn reconstruct(
             (4, true) => pass.run::<4, true>(out, &mut tick)?,
             (8, false) => pass.run::<8, false>(out, &mut tick)?,
             (8, true) => pass.run::<8, true>(out, &mut tick)?,
+            (16, false) => pass.run::<16, false>(out, &mut tick)?,
+            (16, true) => pass.run::<16, true>(out, &mut tick)?,
             (_, false) => pass.run::<MAX_LANES, false>(out, &mut tick)?,
             (_, true) => pass.run::<MAX_LANES, true>(out, &mut tick)?,
         }
@@ -154,18 +179,18 @@ impl Pass<'_> {
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        const { assert!(2 * TILE_SIDE + MAX_SHIFT + 4 <= GUARD && L <= MAX_LANES) }
+        // Register tiles reach 3 px, 4 columns, beyond the circle, a pair one column and lanes that carry over another.
+        const { assert!(SIDE + MAX_SHIFT + 4 <= GUARD && L <= MAX_LANES) }
         let (views, line_len) = (self.fbp.views.len(), self.fbp.line_len());
-        let mut memory = vec![0.0; self.fbp.panel_views() * line_len * L + ALIGN];
-        let aligned = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
-        let lines = memory[aligned..].as_chunks_mut::<L>().0;
+        let mut memory = Aligned::zeros(self.fbp.panel_views() * line_len * L);
+        let lines = memory.lanes::<L>();
         out.fill(0.0);
-        for first in (0..views).step_by(PANEL_VIEWS) {
-            let panel = first..views.min(first + PANEL_VIEWS);
+        for chunks in panels(&tile::chunks(&self.fbp.views)) {
+            let panel = chunks[0].start..chunks[chunks.len() - 1].end;
             let part = |of_panel: f64| (panel.start as f64 + of_panel * panel.len() as f64) / views as f64;
             let lines = &mut lines[..panel.len() * line_len];
             self.filter(panel.start, lines, &mut || tick(part(0.0)))?;
-            self.spread::<L, TILTED>(&self.fbp.views[panel.clone()], lines, &mut out, &mut |x| tick(part(x)))?;
+            self.spread::<L, TILTED>(chunks, lines, &mut out, &mut |x| tick(part(x)))?;
         }
         Ok(())
     }
@@ -213,28 +238,25 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Adds a panel of filtered views to the image.
+    /// Adds a panel of filtered views, in chunks, to the image.
     fn spread<const L: usize, const TILTED: bool>(
         &self,
-        views: &[View],
+        chunks: &[Range<usize>],
         lines: &[[f32; L]],
         out: &mut ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
         let cols = self.fbp.cols;
         let per_tick = self.fbp.tiles_per_tick(self.pool.current_num_threads(), L);
-        let band_rows = TILE_ROWS * per_tick.div_ceil(cols.div_ceil(TILE_COLS));
+        let band_rows = TILE * per_tick.div_ceil(cols.div_ceil(TILE));
         for (band, out) in out.axis_chunks_iter_mut(Axis(1), band_rows).enumerate() {
             let mut tiles = cut(out, band * band_rows);
             for tiles in tiles.chunks_mut(per_tick) {
                 tick(tiles[0].first_y as f64 / cols as f64)?;
                 self.pool.install(|| {
                     tiles.par_iter_mut().for_each_init(
-                        || Work {
-                            sums: vec![[[0.0; L]; TILE_PX]; TILE_TILES],
-                            hits: vec![Hits::default(); REGISTER_VIEWS],
-                        },
-                        |work, tile| self.tile::<L, TILTED>(views, lines, tile, work),
+                        || (Aligned::zeros(TILE * TILE * L), Hits::new()),
+                        |(sums, hits), tile| self.tile::<L, TILTED>(chunks, lines, tile, hits, sums.lanes()),
                     );
                 });
             }
@@ -245,10 +267,11 @@ impl Pass<'_> {
     /// Adds a panel of filtered views to one tile.
     fn tile<const L: usize, const TILTED: bool>(
         &self,
-        views: &[View],
+        chunks: &[Range<usize>],
         lines: &[[f32; L]],
         tile: &mut Tile,
-        work: &mut Work<L>,
+        hits: &mut Hits,
+        sums: &mut [[f32; L]],
     ) {
         let (cols, line_len) = (self.fbp.cols, self.fbp.line_len());
         // Columns of the tile that lie in the circle of an axis.
@@ -262,55 +285,57 @@ impl Pass<'_> {
         let middle = (cols as f64 - 1.0) / 2.0;
         let nearer = |a: f64, b: f64| if (b - middle).abs() < (a - middle).abs() { b } else { a };
         let widest = self.centers.iter().copied().fold(self.centers[0], nearer);
-        // Register tiles that touch the circle, in each row of register tiles.
+        // Register tiles that touch the circle: bit x of row y.
         let rows = tile.out.len_of(Axis(1));
-        let mut touched: [Range<usize>; TILE_ROWS / TILE_SIDE] = [const { 0..0 }; _];
-        for (strip, touched) in touched.iter_mut().enumerate() {
-            for i in strip * TILE_SIDE..rows.min((strip + 1) * TILE_SIDE) {
-                let x = in_circle(widest, i);
-                let x = x.start / TILE_SIDE..x.end.div_ceil(TILE_SIDE);
-                if !x.is_empty() {
-                    *touched =
-                        if Range::is_empty(touched) { x } else { touched.start.min(x.start)..touched.end.max(x.end) };
-                }
+        let mut touched = [0u32; TILES];
+        for i in 0..rows {
+            let x = in_circle(widest, i);
+            if !x.is_empty() {
+                let (start, end) = (x.start / SIDE, x.end.div_ceil(SIDE));
+                touched[i / SIDE] |= (1 << end) - (1 << start);
             }
         }
-        if touched.iter().all(Range::is_empty) {
+        if touched.iter().all(|row| *row == 0) {
             return;
         }
         // An axis is a whole column and a fraction; with one axis the fraction is in the ray, else in the lanes.
-        let mut base = ((GUARD + self.base_col()) as i64) << POSITION_BITS;
         let mut fractions = [0; L];
         for (fraction, center) in fractions.iter_mut().zip(self.centers) {
-            *fraction = fixed(center.fract()).min(i64::from(LOW_MASK)) as i32;
+            *fraction = tile::fixed(center.fract()).min(FRACTION_MASK);
         }
-        if !TILTED {
-            base += i64::from(fractions[0]);
-        }
-        let (x, y) = (offset(cols, first_x), -offset(cols, first_y));
-        work.sums.fill([[0.0; L]; TILE_PX]);
-        for (views, lines) in views.chunks(REGISTER_VIEWS).zip(lines.chunks(REGISTER_VIEWS * line_len)) {
-            let mut rays = [Ray::default(); REGISTER_VIEWS];
-            for (ray, view) in rays.iter_mut().zip(views) {
-                let start = base + fixed(x * view.cos + y * view.sin);
-                *ray = Ray { start, step_x: fixed(view.cos), step_y: fixed(-view.sin) };
-            }
-            let rays = &rays[..views.len()];
-            for (strip, (touched, sums)) in touched.iter().zip(work.sums.chunks_mut(TILE_COLS / TILE_SIDE)).enumerate()
-            {
-                for x in touched.clone() {
-                    let corner = [(x * TILE_SIDE) as i64, (strip * TILE_SIDE) as i64];
-                    let lines = (lines, line_len);
-                    self.fbp.isa.add_views::<L, TILTED>(rays, corner, &fractions, lines, &mut work.hits, &mut sums[x]);
-                }
+        let shared = if TILTED { 0 } else { fractions[0] };
+        let corner = [offset(cols, first_x), -offset(cols, first_y)];
+        let rays_of = |chunk: &Range<usize>| {
+            Rays::new(&self.fbp.views[chunk.clone()], corner, GUARD + self.base_col(), shared, line_len)
+        };
+        let first_view = chunks[0].start;
+        let lines_of =
+            |chunk: &Range<usize>| &lines[(chunk.start - first_view) * line_len..(chunk.end - first_view) * line_len];
+        sums.fill([0.0; L]);
+        let mut rays = rays_of(&chunks[0]);
+        for (i, chunk) in chunks.iter().enumerate() {
+            let next = chunks.get(i + 1).map(|chunk| (rays_of(chunk), lines_of(chunk)));
+            self.fbp.isa.add_chunk::<L, TILTED>(
+                &Chunk {
+                    rays: &rays,
+                    lines: lines_of(chunk),
+                    line_len,
+                    fractions: &fractions,
+                    touched: &touched,
+                    next: next.as_ref().map(|(rays, lines)| (rays, *lines)),
+                },
+                hits,
+                sums,
+            );
+            if let Some((next, _)) = next {
+                rays = next;
             }
         }
         // First apart into lanes in the nearest cache, then to the image in long moves, many of which can be under way
         // to the memory at a time.
-        for i in 0..rows {
-            let sums = &work.sums[i / TILE_SIDE * (TILE_COLS / TILE_SIDE)..][..TILE_COLS / TILE_SIDE];
-            let mut apart = [[0.0; TILE_COLS]; L];
-            for (x, lanes) in sums.iter().flat_map(|sums| &sums[i % TILE_SIDE * TILE_SIDE..][..TILE_SIDE]).enumerate() {
+        for (i, sums) in sums.chunks(TILE).take(rows).enumerate() {
+            let mut apart = [[0.0; TILE]; L];
+            for (x, lanes) in sums.iter().enumerate() {
                 for (apart, sum) in apart.iter_mut().zip(lanes) {
                     apart[x] = *sum;
                 }
@@ -324,57 +349,21 @@ impl Pass<'_> {
     }
 }
 
-/// Memory of a thread that works on tiles.
-struct Work<const L: usize> {
-    /// Sums of the panel, one register tile after the other.
-    sums: Vec<[[f32; L]; TILE_PX]>,
-    hits: Vec<Hits>,
-}
-
-/// Columns times 2²⁸: steps from pixel to pixel are exact, however wide the image.
-fn fixed(px: f64) -> i64 {
-    (px * (1i64 << POSITION_BITS) as f64).round_ties_even() as i64
-}
-
-/// Where the pixels of a tile see the detector in one view, see [`fixed`].
-#[derive(Clone, Copy, Default)]
-struct Ray {
-    /// Position of the tile's first pixel.
-    start: i64,
-    /// From a pixel to its right neighbour.
-    step_x: i64,
-    /// From a pixel to the one below.
-    step_y: i64,
-}
-
-/// Where the pixels of a register tile see the detector in one view.
-#[derive(Clone, Copy, Default)]
-#[repr(align(64))]
-struct Hits {
-    /// Where in a filtered view the values of the left column begin.
-    at: [u32; TILE_PX],
-    /// Weight of the right column, with one axis for all lanes.
-    weight: [f32; TILE_PX],
-    /// Fraction of the position, with lanes that have axes of their own.
-    low: [i32; TILE_PX],
-}
-
 /// Cuts a band of image rows that begins at `first_y` into tiles.
 fn cut(mut rest: ArrayViewMut3<f32>, first_y: usize) -> Vec<Tile> {
-    let mut tiles =
-        Vec::with_capacity(rest.len_of(Axis(1)).div_ceil(TILE_ROWS) * rest.len_of(Axis(2)).div_ceil(TILE_COLS));
+    let mut tiles = Vec::with_capacity(rest.len_of(Axis(1)).div_ceil(TILE) * rest.len_of(Axis(2)).div_ceil(TILE));
     let mut y = first_y;
     while !rest.is_empty() {
-        let height = TILE_ROWS.min(rest.len_of(Axis(1)));
+        let height = TILE.min(rest.len_of(Axis(1)));
         let (mut row, below) = rest.split_at(Axis(1), height);
         let mut x = 0;
         while !row.is_empty() {
-            let width = TILE_COLS.min(row.len_of(Axis(2)));
+            let width = TILE.min(row.len_of(Axis(2)));
             let (out, right) = row.split_at(Axis(2), width);
             tiles.push(Tile { first_y: y, first_x: x, out });
-            (row, x) = (right, x + TILE_COLS);
+            (row, x) = (right, x + TILE);
         }
-        (rest, y) = (below, y + TILE_ROWS);
+        (rest, y) = (below, y + TILE);
     }
     tiles
 }
