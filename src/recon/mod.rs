@@ -10,7 +10,9 @@ mod reference;
 
 use crate::error::{Error, Result};
 use filter::RampFilter;
-use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3};
+use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+use reference::ExactFilter;
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub use direct::Isa;
@@ -41,6 +43,7 @@ pub struct Fbp {
     views: Vec<View>,
     cols: usize,
     filter: RampFilter,
+    exact: ExactFilter,
     engine: Engine,
     isa: direct::Checked,
 }
@@ -92,7 +95,8 @@ impl Fbp {
         };
         let views = angles_rad.iter().zip(weights_rad).map(view).collect();
         let filter = RampFilter::new(options.filter, cols, options.pad);
-        Ok(Fbp { views, cols, filter, engine: options.engine, isa: direct::Checked::best() })
+        let exact = ExactFilter::new(options.filter, cols, options.pad);
+        Ok(Fbp { views, cols, filter, exact, engine: options.engine, isa: direct::Checked::best() })
     }
 
     /// Makes the direct engine use `isa`, for tests and benchmarks: without, it uses the best.
@@ -178,30 +182,41 @@ impl Fbp {
         Err(Error::invalid(PLACE, accepted).with("center_px", center_px).with("row", row))
     }
 
-    /// Filters view `view` and, if there is one, the next; the values are in the real and the imaginary part.
+    /// Filters view `view` and, if there is one, the next into `out`, weights included; the values are in the real and
+    /// the imaginary part.
     ///
     /// Refuses what would become infinite or NaN in the image.
-    fn filter_pair<'s>(
+    fn filter_pair(
         &self,
         sinogram: ArrayView2<f32>,
         view: usize,
-        scratch: &'s mut filter::Scratch,
-    ) -> Result<&'s [filter::Complex]> {
-        let next = (view + 1).min(self.views.len() - 1);
-        let second = (next > view).then(|| sinogram.row(next));
-        let filtered = self.filter.apply(sinogram.row(view), second, scratch).map_err(|col| {
-            let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
-            let view = if sinogram[[view, col]].is_finite() { next } else { view };
-            Error::invalid(PLACE, message).with("view", view).with("column", col)
-        })?;
-        let limit = f64::from(f32::MAX) / (4 * self.views.len()) as f64;
-        let (a, b) = (self.views[view].weight_per_cm, self.views[next].weight_per_cm);
-        let fits = |z: &filter::Complex| (a * z.re).abs() <= limit && (b * z.im).abs() <= limit;
-        if !filtered.iter().all(fits) {
-            return Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view));
+        out: &mut [filter::Complex],
+        scratch: &mut filter::Scratch,
+    ) -> Result<()> {
+        // The last view may be alone; then it is filtered twice.
+        let pair = [view, (view + 1).min(self.views.len() - 1)];
+        let values = pair.map(|view| {
+            let row = sinogram.index_axis_move(Axis(0), view);
+            row.to_slice().map_or_else(|| Cow::Owned(row.to_vec()), Cow::Borrowed)
+        });
+        let weights = pair.map(|view| self.views[view].weight_per_cm as f32);
+        self.filter.apply([&values[0], &values[1]], weights, out, scratch);
+        let limit = f32::MAX / (4 * self.views.len()) as f32;
+        // Without a way out in the middle this is vector code.
+        if out.iter().fold(true, |fit, z| fit & (z.re.abs() <= limit) & (z.im.abs() <= limit)) {
+            return Ok(());
         }
-        Ok(filtered)
+        for (view, values) in pair.into_iter().zip(&values) {
+            values.iter().position(|v| !v.is_finite()).map_or(Ok(()), |col| Err(not_finite(view, col)))?;
+        }
+        Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view))
     }
+}
+
+/// The error for a value of a sinogram that is not finite.
+fn not_finite(view: usize, col: usize) -> Error {
+    let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
+    Error::invalid(PLACE, message).with("view", view).with("column", col)
 }
 
 /// Distance of the middle of pixel `i` from the middle of `cols` pixels.
