@@ -259,13 +259,9 @@ pub unsafe extern "C" fn wagiri_remove_rings(
     entry!(err, ctx: shared, sino: pixels_mut, progress: report => {
         let mut progress = progress(user);
         let rows = sino.shape()[0];
-        let mut sino = sino;
-        for (i, row) in sino.axis_iter_mut(Axis(0)).enumerate() {
-            progress.report(i, rows, i as f64 / rows as f64)?;
-            let removed = ctx.inner.pool().install(|| crate::rings::sort(row, kernel_px as usize));
-            removed.map_err(|e| e.with("row", i))?;
-        }
-        progress.report(rows, rows, 1.0)
+        progress.report(0, rows, 0.0)?;
+        let tick = &mut |part: f64| progress.report((part * rows as f64).round() as usize, rows, part);
+        crate::rings::sort_rows(ctx.inner.pool(), sino, kernel_px as usize, |i| i, tick)
     })
 }
 

@@ -140,10 +140,11 @@ impl Stage for RingSort {
         &RING_SORT
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
+        let one = rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.kernel_px);
         Ok(StagePlan {
             output: input,
             halo: Halo::default(),
-            scratch_bytes: rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.kernel_px, self.threads),
+            scratch_bytes: one * self.threads.min(input.rows) as u64,
             cost_per_row: in_place_cost(input, 400.0),
         })
     }
@@ -154,16 +155,10 @@ impl Stage for RingSort {
 
 impl Worker for RingSortWorker {
     fn process(&mut self, mut slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
-        let rows = slab.data.shape()[0];
-        for i in 0..rows {
-            let row = slab.detector_row(i, self.rows);
-            let sino = slab.data.index_axis_mut(Axis(0), i);
-            run.context
-                .pool()
-                .install(|| rings::sort(sino, self.kernel_px))
-                .map_err(|e| e.with("detector row", row))?;
-            run.tick((i + 1) as f64 / rows as f64)?;
-        }
+        let detector_rows: Vec<usize> =
+            (0..slab.data.len_of(Axis(0))).map(|i| slab.detector_row(i, self.rows)).collect();
+        let (pool, tick) = (run.context.pool(), &mut |fraction| run.tick(fraction));
+        rings::sort_rows(pool, slab.data.view_mut(), self.kernel_px, |i| detector_rows[i], tick)?;
         Ok(slab)
     }
     fn remarks(&self) -> Vec<String> {

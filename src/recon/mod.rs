@@ -10,7 +10,9 @@ mod reference;
 
 use crate::error::{Error, Result};
 use filter::RampFilter;
-use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3};
+use ndarray::{Array2, ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+use reference::ExactFilter;
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub use direct::Isa;
@@ -42,6 +44,7 @@ pub struct Fbp {
     views: Vec<View>,
     cols: usize,
     filter: RampFilter,
+    exact: ExactFilter,
     engine: Engine,
     isa: direct::Checked,
 }
@@ -97,7 +100,8 @@ impl Fbp {
         let mut views: Vec<View> = angles_rad.iter().zip(weights_rad).enumerate().map(view).collect();
         views.sort_by_key(|view| view.slow);
         let filter = RampFilter::new(options.filter, cols, options.pad);
-        Ok(Fbp { views, cols, filter, engine: options.engine, isa: direct::Checked::best() })
+        let exact = ExactFilter::new(options.filter, cols, options.pad);
+        Ok(Fbp { views, cols, filter, exact, engine: options.engine, isa: direct::Checked::best() })
     }
 
     /// Makes the direct engine use `isa`, for tests and benchmarks: without, it uses the best.
@@ -183,33 +187,41 @@ impl Fbp {
         Err(Error::invalid(PLACE, accepted).with("center_px", center_px).with("row", row))
     }
 
-    /// Filters the view at place `first` of the order of the views and, if there is one, the next; the values are in the
-    /// real and the imaginary part.
+    /// Filters the view at place `first` of the order of the views and, if there is one, the next into `out`, weights
+    /// included; the values are in the real and the imaginary part.
     ///
     /// Refuses what would become infinite or NaN in the image.
-    fn filter_pair<'s>(
+    fn filter_pair(
         &self,
         sinogram: ArrayView2<f32>,
         first: usize,
-        scratch: &'s mut filter::Scratch,
-    ) -> Result<&'s [filter::Complex]> {
-        let view = &self.views[first];
-        let next = self.views.get(first + 1);
-        let second = next.map(|next| sinogram.row(next.index));
-        let next = next.unwrap_or(view);
-        let filtered = self.filter.apply(sinogram.row(view.index), second, scratch).map_err(|col| {
-            let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
-            let index = if sinogram[[view.index, col]].is_finite() { next.index } else { view.index };
-            Error::invalid(PLACE, message).with("view", index).with("column", col)
-        })?;
-        let limit = f64::from(f32::MAX) / (4 * self.views.len()) as f64;
-        let (a, b) = (view.weight_per_cm, next.weight_per_cm);
-        let fits = |z: &filter::Complex| (a * z.re).abs() <= limit && (b * z.im).abs() <= limit;
-        if !filtered.iter().all(fits) {
-            return Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", view.index));
+        out: &mut [filter::Complex],
+        scratch: &mut filter::Scratch,
+    ) -> Result<()> {
+        // The last view may be alone; then it is filtered twice.
+        let pair = [first, (first + 1).min(self.views.len() - 1)].map(|place| &self.views[place]);
+        let values = pair.map(|view| {
+            let row = sinogram.index_axis_move(Axis(0), view.index);
+            row.to_slice().map_or_else(|| Cow::Owned(row.to_vec()), Cow::Borrowed)
+        });
+        let weights = pair.map(|view| view.weight_per_cm as f32);
+        self.filter.apply([&values[0], &values[1]], weights, out, scratch);
+        let limit = f32::MAX / (4 * self.views.len()) as f32;
+        // Without a way out in the middle this is vector code.
+        if out.iter().fold(true, |fit, z| fit & (z.re.abs() <= limit) & (z.im.abs() <= limit)) {
+            return Ok(());
         }
-        Ok(filtered)
+        for (view, values) in pair.into_iter().zip(&values) {
+            values.iter().position(|v| !v.is_finite()).map_or(Ok(()), |col| Err(not_finite(view.index, col)))?;
+        }
+        Err(Error::invalid(PLACE, "the sinogram is too large for a 32-bit image").with("view", pair[0].index))
     }
+}
+
+/// The error for a value of a sinogram that is not finite.
+fn not_finite(view: usize, col: usize) -> Error {
+    let message = "the sinogram holds a value that is not finite; repair or replace such pixels first";
+    Error::invalid(PLACE, message).with("view", view).with("column", col)
 }
 
 /// Distance of the middle of pixel `i` from the middle of `cols` pixels.

@@ -21,7 +21,7 @@ mod tile;
 #[allow(unsafe_code)]
 mod vector;
 
-use super::filter::Scratch;
+use super::filter::{Complex, Scratch};
 use super::{Fbp, inside, offset};
 use crate::error::Result;
 use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis, s};
@@ -63,7 +63,8 @@ pub(super) fn scratch_bytes(fbp: &Fbp, rows: usize, threads: usize) -> u64 {
     let panel = size_of::<f32>() * (fbp.panel_views() * fbp.line_len() * lanes + ALIGN);
     let tiles = size_of::<Tile>() * (fbp.tiles_per_tick(threads, lanes) + fbp.cols.div_ceil(TILE));
     let sums = size_of::<f32>() * (TILE * TILE * lanes + ALIGN) + size_of::<Hits>();
-    (panel + tiles) as u64 + threads as u64 * fbp.filter.scratch_bytes().max(sums as u64)
+    let filter = fbp.filter.scratch_bytes() + (size_of::<Complex>() * lanes * fbp.line_len()) as u64;
+    (panel + tiles) as u64 + threads as u64 * filter.max(sums as u64)
 }
 
 impl Fbp {
@@ -216,24 +217,25 @@ impl Pass<'_> {
         for (chunk, lines) in lines.chunks_mut(2 * line_len * pairs_per_tick).enumerate() {
             tick()?;
             let first_view = first_view + 2 * chunk * pairs_per_tick;
-            let filter_pair = |scratch: &mut Scratch, (pair, lines): (usize, &mut [[f32; L]])| -> Result<()> {
-                let view = first_view + 2 * pair;
-                let base_col = self.base_col();
-                for (lane, sinogram) in self.sinograms.outer_iter().enumerate() {
-                    let row = self.first_row + lane;
-                    let filtered = fbp.filter_pair(sinogram, view, scratch).map_err(|e| e.with("row", row))?;
-                    let start = GUARD + base_col - self.centers[lane] as usize;
-                    for (second, line) in lines.chunks_mut(line_len).enumerate() {
-                        let weight = fbp.views[view + second].weight_per_cm;
-                        for (out, z) in line[start..].iter_mut().zip(filtered) {
-                            out[lane] = (weight * if second == 0 { z.re } else { z.im }) as f32;
-                        }
-                    }
+            let base_col = self.base_col();
+            // Zero where no lane has a value.
+            let rows = || vec![Complex::new(0.0, 0.0); L * line_len];
+            let filter_pair = |work: &mut (Vec<Complex>, Scratch), (pair, lines): (usize, &mut [[f32; L]])| {
+                let ((rows, scratch), view) = (work, first_view + 2 * pair);
+                let lanes = self.sinograms.outer_iter().zip(rows.chunks_exact_mut(line_len)).zip(self.centers);
+                for (lane, ((sinogram, row), center)) in lanes.enumerate() {
+                    let start = GUARD + base_col - *center as usize;
+                    let out = &mut row[start..start + fbp.cols];
+                    fbp.filter_pair(sinogram, view, out, scratch).map_err(|e| e.with("row", self.first_row + lane))?;
                 }
+                let (first, second) = lines.split_at_mut(line_len);
+                side_by_side_in(first, rows, |z| z.re);
+                // Empty if the last view is alone.
+                side_by_side_in(second, rows, |z| z.im);
                 Ok(())
             };
             let pairs = lines.par_chunks_mut(2 * line_len).enumerate();
-            self.pool.install(|| pairs.try_for_each_init(|| fbp.filter.scratch(), filter_pair))?;
+            self.pool.install(|| pairs.try_for_each_init(|| (rows(), fbp.filter.scratch()), filter_pair))?;
         }
         Ok(())
     }
@@ -344,6 +346,18 @@ impl Pass<'_> {
                 let range = in_circle(self.centers[lane], i);
                 let mut row = slice.row_mut(i);
                 row.slice_mut(s![range.clone()]).add_assign(&ArrayView1::from(&apart[lane][range]));
+            }
+        }
+    }
+}
+
+/// Writes `rows` `[lane][col]` to `line` `[col][lane]`, a few cache lines at a time.
+fn side_by_side_in<const L: usize>(line: &mut [[f32; L]], rows: &[Complex], part: impl Fn(&Complex) -> f32) {
+    let line_len = rows.len() / L;
+    for (first, block) in (0..line_len).step_by(16).zip(line.chunks_mut(16)) {
+        for (lane, row) in rows.chunks_exact(line_len).enumerate() {
+            for (out, z) in block.iter_mut().zip(&row[first..]) {
+                out[lane] = part(z);
             }
         }
     }
