@@ -160,8 +160,8 @@ impl Hits {
         }
         for pair in 0..PAIRS {
             let (i, j) = (2 * (pair % (SIDE / 2)) as i32, (pair / (SIDE / 2)) as i32);
-            for v in 0..CHUNK_VIEWS {
-                let position = corner[v] + i * rays.step[v] + j * rays.other[v];
+            for (v, corner) in corner.iter().enumerate() {
+                let position = corner + i * rays.step[v] + j * rays.other[v];
                 let low = position & FRACTION_MASK;
                 self.at[pair][v] = ((rays.col[v] + (position >> FRACTION_BITS)) as u32).min(last) * L as u32;
                 if TILTED {
