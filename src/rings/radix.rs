@@ -98,22 +98,23 @@ mod tests {
     /// Against the stable sort of the standard library, for every number of digits.
     #[test]
     fn order_and_places_are_those_of_a_stable_sort() {
-        let extreme = [f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-45, -1e-45, f32::MAX, f32::MIN, 1.0, -1.0];
+        const EXTREME: [f32; 10] =
+            [f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-45, -1e-45, f32::MAX, f32::MIN, 1.0, -1.0];
+        let draws: [(&str, fn(u32) -> f32); 6] = [
+            ("equal", |_| -2.5),
+            ("few", |r| (r % 7) as f32 - 3.0),
+            ("narrow", |r| 1.0 + (r % 1000) as f32 * f32::EPSILON),
+            ("medium", |r| 1.0 + (r % (1 << 20)) as f32 * f32::EPSILON),
+            ("wide", |r| (r as f32 - 8e6) * 1e-7),
+            ("extreme", |r| EXTREME[r as usize % EXTREME.len()]),
+        ];
         let mut state = 1u32;
         let mut random = || {
             state = state.wrapping_mul(1664525).wrapping_add(1013904223);
             state >> 8
         };
         for len in [0, 1, 2, 3, FEW - 1, FEW, FEW + 1, 1800, 70_000] {
-            let mut draw: [(&str, Box<dyn FnMut(u32) -> f32>); 6] = [
-                ("equal", Box::new(|_| -2.5)),
-                ("few", Box::new(|r| (r % 7) as f32 - 3.0)),
-                ("narrow", Box::new(|r| 1.0 + (r % 1000) as f32 * f32::EPSILON)),
-                ("medium", Box::new(|r| 1.0 + (r % (1 << 20)) as f32 * f32::EPSILON)),
-                ("wide", Box::new(|r| (r as f32 - 8e6) * 1e-7)),
-                ("extreme", Box::new(|r| extreme[r as usize % extreme.len()])),
-            ];
-            for (name, draw) in &mut draw {
+            for (name, draw) in draws {
                 let values: Vec<f32> = (0..len).map(|_| draw(random())).collect();
                 let mut expected: Vec<usize> = (0..len).collect();
                 expected.sort_by(|a, b| values[*a].partial_cmp(&values[*b]).unwrap());
