@@ -34,6 +34,8 @@ mod progress;
 pub mod recon;
 pub mod rings;
 pub mod scan;
+#[allow(unsafe_code)]
+mod simd;
 mod slab;
 
 pub use chain::Chain;

@@ -10,14 +10,15 @@ const ALLOWED: &[(&str, &str)] = &[
     ("error", ""),
     ("geometry", "error"),
     ("progress", "error"),
+    ("simd", ""),
     ("slab", "error"),
     ("scan", "error geometry progress slab"),
     // Writing 8 and 16 bits converts at the very end, by a function of `post`.
     ("io", "error geometry progress slab scan post"),
-    ("preprocess", "error geometry progress slab"),
-    ("rings", "error geometry progress slab"),
-    ("recon", "error geometry progress slab"),
-    ("post", "error geometry progress slab"),
+    ("preprocess", "error geometry progress simd slab"),
+    ("rings", "error geometry progress simd slab"),
+    ("recon", "error geometry progress simd slab"),
+    ("post", "error geometry progress simd slab"),
     ("chain", "error geometry progress slab scan io preprocess rings recon post context host"),
     ("host", "error geometry progress slab scan chain context"),
     ("context", "error chain host"),
@@ -37,6 +38,7 @@ const UNSAFE_IN: &[&str] = &[
     "recon/direct/neon.rs",
     "recon/direct/tile.rs",
     "recon/direct/vector.rs",
+    "simd.rs",
 ];
 const ENVIRONMENT_IN: &[&str] = &["bin", "context"];
 const PRINTERS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];

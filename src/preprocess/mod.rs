@@ -3,6 +3,7 @@
 //! Must not know: files, scans, stages, C or Java.
 
 pub mod center;
+mod logarithm;
 pub mod normalise;
 
 pub use normalise::{Air, BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_row, normalise_rows};

@@ -4,9 +4,11 @@
 //! kept as f32, logarithm in f64, result as f32. With [`Air::Edges`] they follow `ct_rec`: f64 to the end and a
 //! baseline from the edge columns. Must not know: files, scans, stages.
 
+use super::logarithm::ln;
 use crate::error::{Error, Result};
+use crate::simd::widest;
 use crate::slab::References;
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
 /// Place named in the errors of this module.
@@ -200,31 +202,15 @@ impl RowReferences {
     pub(crate) fn good(&self) -> usize {
         self.dark.len() - self.bad.len()
     }
-    /// Absorbance of one view before repairs; calls `put(column, dark-subtracted I0, dark-subtracted signal)` with both
-    /// floors applied and returns the number of clipped pixels in good columns.
-    fn each(&self, counts: &[f32], (i, r2): (usize, f64), mut put: impl FnMut(usize, f64, f64)) -> u64 {
-        let (a, b) = (&self.flats[i], &self.flats[(i + 1).min(self.flats.len() - 1)]);
-        let (r1, floor) = (1.0 - r2, self.floor);
-        let mut clipped = 0;
-        for (x, &count) in counts.iter().enumerate() {
-            let signal = f64::from(count) - self.dark[x];
-            let beam = r1 * a[x] + r2 * b[x] - self.dark[x];
-            clipped += u64::from(signal < floor);
-            put(x, if beam < floor { floor } else { beam }, if signal < floor { floor } else { signal });
-        }
-        // Bad columns say nothing about the view.
-        clipped - self.bad.iter().filter(|&&x| f64::from(counts[x]) - self.dark[x] < floor).count() as u64
-    }
     /// Absorbance of one view, bad columns filled in, baseline subtracted; returns the number of clipped pixels.
     pub(crate) fn absorbance(&self, counts: &[f32], weight: (usize, f64), air: Air, out: &mut [f64]) -> u64 {
+        let flats = [weight.0, (weight.0 + 1).min(self.flats.len() - 1)].map(|i| self.flats[i].as_slice());
         let clipped = match air {
-            // The transmission is rounded to f32 where hp_tg stores it. The bounds matter for absurd input only: f32 counts
-            // may have a quotient outside f32.
-            Air::Off => self.each(counts, weight, |x, i0, i| {
-                out[x] = -f64::from(((i / i0) as f32).clamp(f32::MIN_POSITIVE, f32::MAX)).ln();
-            }),
-            Air::Edges => self.each(counts, weight, |x, i0, i| out[x] = (i0 / i).ln()),
+            Air::Off => widest(transmissions::<true>, (counts, &self.dark, flats, weight.1, self.floor, &mut *out)),
+            Air::Edges => widest(transmissions::<false>, (counts, &self.dark, flats, weight.1, self.floor, &mut *out)),
         };
+        // Bad columns say nothing about the view.
+        let bad = self.bad.iter().filter(|&&x| f64::from(counts[x]) - self.dark[x] < self.floor).count();
         fill_in(out, &self.bad);
         if air == Air::Edges {
             let n = out.len();
@@ -233,7 +219,50 @@ impl RowReferences {
             let baseline = sum / (2 * edge) as f64;
             out.iter_mut().for_each(|p| *p -= baseline);
         }
-        clipped
+        clipped - bad as u64
+    }
+}
+
+/// Counts, dark, the two direct-beam images, weight of the second, floor; and where the absorbance goes.
+type View<'a> = (&'a [f32], &'a [f64], [&'a [f64]; 2], f64, f64, &'a mut [f64]);
+
+/// Absorbance of one view before repairs, the transmission rounded to f32 if `ROUND`; returns the number of pixels that
+/// were raised to the floor.
+#[inline(always)]
+fn transmissions<const ROUND: bool>((counts, dark, [a, b], r2, floor, out): View) -> u64 {
+    let n = out.len();
+    let (counts, dark, a, b) = (&counts[..n], &dark[..n], &a[..n], &b[..n]);
+    let (r1, mut clipped) = (1.0 - r2, 0);
+    for x in 0..n {
+        let signal = f64::from(counts[x]) - dark[x];
+        let beam = r1 * a[x] + r2 * b[x] - dark[x];
+        clipped += u64::from(signal < floor);
+        let (i0, i) = (if beam < floor { floor } else { beam }, if signal < floor { floor } else { signal });
+        out[x] = if ROUND {
+            // Rounded where hp_tg stores it. The bounds matter for absurd input only: f32 counts may have a quotient
+            // outside f32.
+            -ln(f64::from(((i / i0) as f32).clamp(f32::MIN_POSITIVE, f32::MAX)))
+        } else {
+            ln(i0 / i)
+        };
+    }
+    clipped
+}
+
+/// Rounds a view to the f32 that is stored and adds it to `sum`; the mean of hp_tg is one of the stored values, that of
+/// ct_rec one of f64 values.
+#[inline(always)]
+fn store((absorbance, air, line, sum): (&[f64], Air, &mut [f32], &mut [f64])) {
+    let rounded = line.iter_mut().zip(sum).zip(absorbance);
+    match air {
+        Air::Off => rounded.for_each(|((v, s), p)| {
+            *v = *p as f32;
+            *s += f64::from(*v);
+        }),
+        Air::Edges => rounded.for_each(|((v, s), p)| {
+            *v = *p as f32;
+            *s += p;
+        }),
     }
 }
 
@@ -260,6 +289,10 @@ fn fill_in(values: &mut [f64], bad: &[usize]) {
 
 /// Refuses a count that is not a finite number.
 pub(crate) fn check_counts(counts: &[f32], row: usize, view: usize) -> Result<()> {
+    // Without a way out in the middle this is vector code.
+    if counts.iter().fold(true, |finite, v| finite & v.is_finite()) {
+        return Ok(());
+    }
     match counts.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(col) => Err(Error::format(PLACE, "a projection holds a value that is not a finite number")
@@ -324,7 +357,7 @@ pub fn normalise_row(
     let mut is_black = vec![false; views];
     let limit = (options.black_fraction * refs.good() as f64).floor() as u64;
     for (m, mut view) in counts.outer_iter_mut().enumerate() {
-        line.iter_mut().zip(&view).for_each(|(l, v)| *l = *v);
+        ArrayViewMut1::from(&mut line).assign(&view);
         check_counts(&line, row, m)?;
         if refs.good() == 0 {
             view.fill(0.0);
@@ -338,12 +371,8 @@ pub fn normalise_row(
         }
         report.clipped += clipped;
         report.pixels += refs.good() as u64;
-        // The mean of hp_tg is one of stored f32 values, that of ct_rec of f64 values.
-        match options.air {
-            Air::Off => sum.iter_mut().zip(&absorbance).for_each(|(s, p)| *s += f64::from(*p as f32)),
-            Air::Edges => sum.iter_mut().zip(&absorbance).for_each(|(s, p)| *s += p),
-        }
-        view.iter_mut().zip(&absorbance).for_each(|(v, p)| *v = *p as f32);
+        widest(store, (&absorbance, options.air, &mut line, &mut sum));
+        view.assign(&ArrayView1::from(&line));
     }
     if refs.good() == 0 {
         report.dark_rows = 1;

@@ -98,30 +98,35 @@ mod tests {
     /// Against the stable sort of the standard library, for every number of digits.
     #[test]
     fn order_and_places_are_those_of_a_stable_sort() {
-        let extreme = [f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-45, -1e-45, f32::MAX, f32::MIN, 1.0, -1.0];
+        const EXTREME: [f32; 10] =
+            [f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-45, -1e-45, f32::MAX, f32::MIN, 1.0, -1.0];
+        // All equal, a few different, 10 and 20 bits that differ, nearly all bits, extreme values.
+        let draws: [fn(u32) -> f32; 6] = [
+            |_| -2.5,
+            |r| (r % 7) as f32 - 3.0,
+            |r| 1.0 + (r % 1000) as f32 * f32::EPSILON,
+            |r| 1.0 + (r % (1 << 20)) as f32 * f32::EPSILON,
+            |r| (r as f32 - 8e6) * 1e-7,
+            |r| EXTREME[r as usize % EXTREME.len()],
+        ];
         let mut state = 1u32;
         let mut random = || {
             state = state.wrapping_mul(1664525).wrapping_add(1013904223);
             state >> 8
         };
         for len in [0, 1, 2, 3, FEW - 1, FEW, FEW + 1, 1800, 70_000] {
-            let mut draw: [(&str, Box<dyn FnMut(u32) -> f32>); 6] = [
-                ("equal", Box::new(|_| -2.5)),
-                ("few", Box::new(|r| (r % 7) as f32 - 3.0)),
-                ("narrow", Box::new(|r| 1.0 + (r % 1000) as f32 * f32::EPSILON)),
-                ("medium", Box::new(|r| 1.0 + (r % (1 << 20)) as f32 * f32::EPSILON)),
-                ("wide", Box::new(|r| (r as f32 - 8e6) * 1e-7)),
-                ("extreme", Box::new(|r| extreme[r as usize % extreme.len()])),
-            ];
-            for (name, draw) in &mut draw {
+            for (kind, draw) in draws.into_iter().enumerate() {
                 let values: Vec<f32> = (0..len).map(|_| draw(random())).collect();
                 let mut expected: Vec<usize> = (0..len).collect();
                 expected.sort_by(|a, b| values[*a].partial_cmp(&values[*b]).unwrap());
                 let (mut sorted, mut places) = (values.clone(), vec![0; len]);
                 Sorter::new(len).sort(&mut sorted, &mut places);
-                assert!(places.iter().zip(&expected).all(|(a, b)| *a as usize == *b), "{name}, {len}");
+                assert!(places.iter().zip(&expected).all(|(a, b)| *a as usize == *b), "kind {kind}, {len}");
                 let bits = |v: &f32| (v + 0.0).to_bits();
-                assert!(sorted.iter().zip(&expected).all(|(a, b)| a.to_bits() == bits(&values[*b])), "{name}, {len}");
+                assert!(
+                    sorted.iter().zip(&expected).all(|(a, b)| a.to_bits() == bits(&values[*b])),
+                    "kind {kind}, {len}"
+                );
             }
         }
     }
