@@ -45,8 +45,16 @@ fn measured_memory_is_what_was_announced() {
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.broadcast(|_| ());
-        for (rows, engine) in [(1, Engine::Direct), (3, Engine::Direct), (20, Engine::Direct), (2, Engine::Reference)] {
-            let options = FbpOptions { filter: Filter::Chesler, engine, pad: true };
+        for (rows, engine) in [
+            (1, Engine::Direct),
+            (3, Engine::Direct),
+            (20, Engine::Direct),
+            (2, Engine::Reference),
+            (1, Engine::Fourier),
+            (7, Engine::Fourier),
+        ] {
+            let options =
+                FbpOptions { filter: Filter::Chesler, engine, pad: true, tolerance: FbpOptions::DEFAULT_TOLERANCE };
             let fbp = Fbp::new(&angles, &view_weights(&angles), cols, 1.0, &options).unwrap();
             let sinos = Array3::from_elem((rows, views, cols), 0.5);
             let mut out = Array3::zeros((rows, cols, cols));

@@ -45,7 +45,8 @@ fn main() {
         println!("| {cols} x {views} | ring.sort | 1 | 5 | {sort_s:.3} | | |");
         let angles = uniform_angles(views, 0.0, PI);
         let core_s = |engine, isa, slices| {
-            let options = FbpOptions { filter: Filter::Chesler, engine, pad: false };
+            let options =
+                FbpOptions { filter: Filter::Chesler, engine, pad: false, tolerance: FbpOptions::DEFAULT_TOLERANCE };
             let fbp = Fbp::new(&angles, &view_weights(&angles), cols, 1.0, &options).expect("engine");
             let fbp = fbp.with_isa(isa).expect("an instruction set of this processor");
             let sinograms = Array3::from_shape_fn((slices, views, cols), |(_, m, n)| sino[[m, n]]);
@@ -91,7 +92,8 @@ fn accuracy(pool: &rayon::ThreadPool) {
     let case = AccuracyCase::new();
     let weights = view_weights(&case.angles_rad);
     let image = |engine| {
-        let options = FbpOptions { filter: Filter::Chesler, engine, pad: false };
+        let options =
+            FbpOptions { filter: Filter::Chesler, engine, pad: false, tolerance: FbpOptions::DEFAULT_TOLERANCE };
         let fbp = Fbp::new(&case.angles_rad, &weights, case.cols, case.pixel_um, &options).expect("engine");
         let mut out = Array3::zeros((1, case.cols, case.cols));
         let sinograms = case.sinogram.view().insert_axis(Axis(0));

@@ -64,6 +64,9 @@ impl Checked {
     pub fn best() -> Checked {
         Checked(Isa::best())
     }
+    pub fn isa(self) -> Isa {
+        self.0
+    }
 
     /// Adds the views of `rays` to the sums of a register tile whose corner is `corner` (x, y) in the tile. `lines`
     /// are the filtered views, `line_len` long each; `hits` is working memory for as many views.
