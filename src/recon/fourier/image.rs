@@ -39,7 +39,7 @@ pub(super) struct Scratch {
 impl Image {
     pub fn new(cols: usize, size: usize, kernel: &Kernel, planner: &mut FftPlanner<f32>) -> Image {
         let factor = |i: usize| 1.0 / kernel.transform((i as f64 - (cols / 2) as f64) / size as f64);
-        let sign = |y: usize| if (y + cols / 2) % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |y: usize| if (y + cols / 2).is_multiple_of(2) { 1.0 } else { -1.0 };
         Image {
             cols,
             size,

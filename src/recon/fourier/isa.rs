@@ -1,7 +1,7 @@
 //! Calls into the files of the instruction sets. Must not know images, threads or files.
 
 use super::Complex;
-use super::kernel::{MAX_WIDTH, TERMS};
+use super::kernel::MAX_WIDTH;
 use super::portable;
 use super::spread::{Grids, Ray, Samples};
 use super::views::Turn;
@@ -10,39 +10,29 @@ use super::{avx2, avx512};
 use crate::recon::direct::{Checked, Isa};
 
 /// Adds the samples of a ray to the grids of several slices.
-pub(super) fn spread(
-    isa: Checked,
-    width: usize,
-    ray: &Ray,
-    taps: &[[f32; MAX_WIDTH]; TERMS],
-    samples: Samples,
-    grids: Grids,
-) {
-    match (isa.isa(), width) {
+pub(super) fn spread(isa: Checked, width: usize, ray: &Ray, taps: &[[f32; MAX_WIDTH]], samples: Samples, grids: Grids) {
+    match (isa.isa(), ray.is_dense, width) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Checked` is only made of what the processor has.
-        (Isa::Avx512, 4) => unsafe { avx512::spread::<4>(ray, taps, samples, grids) },
+        (Isa::Avx512, true, _) => unsafe { avx512::spread_dense(width, ray, taps, samples, grids) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx512, 6) => unsafe { avx512::spread::<6>(ray, taps, samples, grids) },
+        (Isa::Avx2, true, _) => unsafe { avx2::spread_dense(width, ray, taps, samples, grids) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx512, _) => unsafe { avx512::spread::<8>(ray, taps, samples, grids) },
+        (Isa::Avx512 | Isa::Avx2, _, 4) => unsafe { avx2::spread::<4>(ray, taps, samples, grids) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx2, 4) => unsafe { avx2::spread::<4>(ray, taps, samples, grids) },
+        (Isa::Avx512 | Isa::Avx2, _, 6) => unsafe { avx2::spread::<6>(ray, taps, samples, grids) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        (Isa::Avx2, 6) => unsafe { avx2::spread::<6>(ray, taps, samples, grids) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        (Isa::Avx2, _) => unsafe { avx2::spread::<8>(ray, taps, samples, grids) },
-        (Isa::Neon, 4) => portable::spread::<4, true>(ray, taps, samples, grids),
-        (Isa::Neon, 6) => portable::spread::<6, true>(ray, taps, samples, grids),
-        (Isa::Neon, _) => portable::spread::<8, true>(ray, taps, samples, grids),
-        (_, 4) => portable::spread::<4, false>(ray, taps, samples, grids),
-        (_, 6) => portable::spread::<6, false>(ray, taps, samples, grids),
-        (_, _) => portable::spread::<8, false>(ray, taps, samples, grids),
+        (Isa::Avx512 | Isa::Avx2, _, _) => unsafe { avx2::spread::<8>(ray, taps, samples, grids) },
+        (Isa::Neon, _, 4) => portable::spread::<4, true>(ray, taps, samples, grids),
+        (Isa::Neon, _, 6) => portable::spread::<6, true>(ray, taps, samples, grids),
+        (Isa::Neon, _, _) => portable::spread::<8, true>(ray, taps, samples, grids),
+        (_, _, 4) => portable::spread::<4, false>(ray, taps, samples, grids),
+        (_, _, 6) => portable::spread::<6, false>(ray, taps, samples, grids),
+        (_, _, _) => portable::spread::<8, false>(ray, taps, samples, grids),
     }
 }
 

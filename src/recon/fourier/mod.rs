@@ -38,8 +38,8 @@ type Complex = rustfft::num_complex::Complex<f32>;
 /// Most slices that share the geometry's computation.
 const SIDE_BY_SIDE: usize = 4;
 /// Memory for the grids of slices side by side, and for spectra before they are spread; more if one slice needs it.
-const GRID_BYTES: usize = 192 << 20;
-const SPECTRA_BYTES: usize = 64 << 20;
+const GRID_BYTES: usize = 128 << 20;
+const SPECTRA_BYTES: usize = 32 << 20;
 /// Values (samples of spectra, or grid points) per thread between two ticks.
 const TICK_VALUES: usize = 10_000_000;
 /// Part of the work before the grid is transformed, and before the image is.
@@ -88,14 +88,14 @@ fn fft_size(at_least: usize) -> usize {
     let is_quick = |n: &usize| {
         let mut rest = *n;
         for factor in [2, 3, 5] {
-            while rest % factor == 0 {
+            while rest.is_multiple_of(factor) {
                 rest /= factor;
             }
         }
         rest == 1
     };
     // Margins must be shorter than a period; a power of 2 is found at the latest.
-    (at_least.max(32)..).filter(|n| n % 4 == 0).find(is_quick).unwrap_or(at_least)
+    (at_least.max(32)..).filter(|n| n.is_multiple_of(4)).find(is_quick).unwrap_or(at_least)
 }
 
 /// Slices go through in groups, as many as memory allows.
@@ -119,7 +119,9 @@ pub(super) fn reconstruct(
         let group = Group { fbp, fourier, pool, sinograms: sinograms.slice(rows), first_row, centers };
         let mut tick = |part: f64| tick((first_row as f64 + part * centers.len() as f64) / all);
         let cells = &mut cells[..centers.len() * fourier.layout.len()];
-        cells.fill(Complex::new(0.0, 0.0));
+        if first_row > 0 {
+            cells.fill(Complex::new(0.0, 0.0));
+        }
         let views = fourier.layout.steps().len();
         for first in (0..views).step_by(panel) {
             let steps = first..views.min(first + panel);

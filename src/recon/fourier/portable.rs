@@ -2,7 +2,7 @@
 //! not write by hand. Must not know images, threads or files.
 
 use super::Complex;
-use super::kernel::{MAX_WIDTH, TERMS};
+use super::kernel::MAX_WIDTH;
 use super::spread::{Grids, Ray, Samples};
 use super::views::{BLOCK, Turn};
 
@@ -10,7 +10,7 @@ use super::views::{BLOCK, Turn};
 #[inline(always)]
 pub(super) fn spread<const W: usize, const FUSED: bool>(
     ray: &Ray,
-    taps: &[[f32; MAX_WIDTH]; TERMS],
+    taps: &[[f32; MAX_WIDTH]],
     samples: Samples,
     grids: Grids,
 ) {
@@ -55,7 +55,7 @@ pub(super) fn part<const FUSED: bool>(
     mut out: [&mut [Complex]; 2],
     limit: f32,
 ) -> bool {
-    let (last, mut beyond) = (z.len() - 1, false);
+    let (last, mut within) = (z.len() - 1, true);
     for (block, response) in response.chunks(BLOCK).enumerate() {
         let (k, len) = (block * BLOCK, response.len());
         // The mirrored half, in falling order.
@@ -72,12 +72,12 @@ pub(super) fn part<const FUSED: bool>(
             for (i, (out, h)) in out[k..][..len].iter_mut().zip(response).enumerate() {
                 let turn = times::<FUSED>(coarse, Complex::new(turn.fine[0][i], turn.fine[1][i]));
                 let value = times::<FUSED>(times::<FUSED>(Complex::new(part[0][i], part[1][i]), *h), turn);
-                beyond |= !(value.re.abs() <= limit) | !(value.im.abs() <= limit);
+                within &= (value.re.abs() <= limit) & (value.im.abs() <= limit);
                 *out = Complex::new(value.re, value.im * turn_sign);
             }
         }
     }
-    !beyond
+    within
 }
 
 #[inline(always)]

@@ -2,15 +2,18 @@
 //! know how samples are made, nor images.
 
 use super::Complex;
-use super::kernel::{Kernel, MAX_WIDTH, TERMS};
+use super::kernel::{Kernel, MAX_WIDTH};
 use crate::recon::View;
 use crate::recon::direct::Checked;
 use std::ops::Range;
 
 /// Bits of a position on the grid that are its fraction. Positions are whole numbers, so that steps along a ray are exact.
 const FRACTION_BITS: u32 = 40;
+/// Samples of a dense ray that are spread together, and how many rows or columns the last is further than the first.
+pub(super) const DENSE: usize = 4;
+pub(super) const DENSE_REACH: usize = 2;
 /// Samples along a ray that may share a grid point, at most.
-const OVERLAP: usize = 16;
+const OVERLAP: usize = 20;
 /// Parts of a ray that are gone through side by side.
 const PARTS: usize = 8;
 /// Bands, at most, and rows of a band, at least.
@@ -32,7 +35,7 @@ pub(super) struct Layout {
     steps: Vec<Step>,
     /// Samples of a view.
     half: usize,
-    taps: [[f32; MAX_WIDTH]; TERMS],
+    taps: Vec<[f32; MAX_WIDTH]>,
 }
 
 /// One view: which it is, and the step on the grid from sample to sample.
@@ -51,6 +54,8 @@ pub(super) struct Ray {
     pub first: usize,
     pub end: usize,
     pub part_len: usize,
+    /// [`DENSE`] samples one after the other reach 8 x 8 grid points, and the last two of 8 taps are 0.
+    pub is_dense: bool,
     row: [i64; 2],
     col: [i64; 2],
 }
@@ -128,10 +133,6 @@ impl Layout {
         let margin = (self.width - 1) / 2;
         [margin, self.size / 2 + margin + 1]
     }
-    /// Rows, margin included.
-    pub fn rows(&self) -> usize {
-        self.size / 2 + self.width
-    }
     /// Views in the order in which they are spread.
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -145,7 +146,7 @@ impl Layout {
     }
     /// Complex values in a band of one slice.
     pub fn band_len(&self, band: usize) -> usize {
-        (self.band(band).len() + self.width - 1) * self.row_len
+        (self.band(band).len() + MAX_WIDTH - 1) * self.row_len
     }
     /// Complex values of one slice.
     pub fn len(&self) -> usize {
@@ -191,7 +192,9 @@ impl Layout {
         Ray {
             first: from,
             end,
-            part_len: len.div_ceil(parts).max(1),
+            part_len: len.div_ceil(parts).max(1).next_multiple_of(DENSE),
+            is_dense: self.width + DENSE_REACH <= MAX_WIDTH
+                && step.row.abs().max(step.col.abs()) * (DENSE as i64 - 1) < (DENSE_REACH as i64) << FRACTION_BITS,
             row: [row - band_start, step.row],
             col: [col, step.col],
         }
@@ -211,10 +214,11 @@ fn balanced(steps: &[Step], rows: usize, half: usize) -> Vec<usize> {
     for row in 1..rows {
         samples[row] += samples[row - 1];
     }
-    let each = samples[..rows].iter().sum::<f64>() / BANDS as f64;
+    samples.truncate(rows);
+    let each = samples.iter().sum::<f64>() / BANDS as f64;
     let (mut starts, mut sum) = (vec![0], 0.0);
-    for row in 0..rows {
-        sum += samples[row];
+    for (row, samples) in samples.iter().enumerate() {
+        sum += samples;
         let start = starts[starts.len() - 1];
         if sum >= each && row + 1 - start >= BAND_ROWS && rows - row > BAND_ROWS {
             starts.push(row + 1);
