@@ -38,6 +38,8 @@ const UNSAFE_IN: &[&str] = &[
     "recon/direct/neon.rs",
     "recon/direct/tile.rs",
     "recon/direct/vector.rs",
+    "recon/fourier/avx",
+    "recon/fourier/isa.rs",
     "simd.rs",
 ];
 const ENVIRONMENT_IN: &[&str] = &["bin", "context"];

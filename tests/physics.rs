@@ -77,7 +77,7 @@ fn reference_engine_computes_the_written_formulas() {
             ] {
                 let sino = noise(m, n, (n * m) as u64);
                 let angles = uniform_angles(m, 0.37, PI);
-                let fbp = fbp(&angles, n, 12.5, FbpOptions { filter, engine: Engine::Reference, pad });
+                let fbp = fbp(&angles, n, 12.5, FbpOptions { filter, engine: Engine::Reference, pad, ..CHESLER });
                 let ours = reference(&fbp, sino.view(), center);
                 let truth = plain(&sino, filter, pad, center, 0.37, 12.5e-4);
                 let top = truth.iter().fold(0.0f64, |a, b| a.max(b.abs()));
@@ -124,7 +124,7 @@ fn direct_engine_agrees_with_the_reference() {
         let radius = (cols as f64 - 1.0) / 2.0 - ((cols as f64 - 1.0) / 2.0 - center).abs();
         let mut sino = sinogram(&four_ellipses(radius.max(3.0)), &angles, cols, center, 6.5);
         sino += 0.01;
-        let fbp = fbp(&angles, cols, 6.5, FbpOptions { filter, engine: Engine::Direct, pad });
+        let fbp = fbp(&angles, cols, 6.5, FbpOptions { filter, engine: Engine::Direct, pad, ..CHESLER });
         let ours = slice(&fbp, &sino, center);
         let truth = reference(&fbp, sino.view(), center);
         let (rms, max) = difference(&ours, &truth);
@@ -138,7 +138,8 @@ fn direct_engine_agrees_with_the_reference() {
 #[test]
 fn reference_engine_fills_a_volume_like_its_slices() {
     let angles = uniform_angles(20, 0.0, PI);
-    let fbp = fbp(&angles, 24, 1.0, FbpOptions { filter: Filter::Ramp, engine: Engine::Reference, pad: true });
+    let fbp =
+        fbp(&angles, 24, 1.0, FbpOptions { filter: Filter::Ramp, engine: Engine::Reference, pad: true, ..CHESLER });
     let sinos = stack![Axis(0), noise(20, 24, 1), noise(20, 24, 2)];
     let centers = [11.5, 10.2];
     let out = volume(&fbp, &pool(3), &sinos, &centers).unwrap();

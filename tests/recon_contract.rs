@@ -25,7 +25,7 @@ fn arrays_with_other_memory_orders_give_the_same() {
 fn an_error_of_tick_stops_the_work_inside_a_slice() {
     let angles = uniform_angles(700, 0.0, PI);
     let caller = std::thread::current().id();
-    for engine in [Engine::Direct, Engine::Reference] {
+    for engine in [Engine::Direct, Engine::Fourier, Engine::Reference] {
         let fbp = fbp(&angles, 320, 1.0, FbpOptions { engine, ..CHESLER });
         let sinos = noise(700, 320, 3).insert_axis(Axis(0));
         let mut out = Array3::zeros((1, 320, 320));
@@ -44,7 +44,7 @@ fn an_error_of_tick_stops_the_work_inside_a_slice() {
 fn progress_rises_from_0_to_1() {
     let angles = uniform_angles(300, 0.0, PI);
     let sinos = stack![Axis(0), noise(300, 64, 1), noise(300, 64, 2), noise(300, 64, 3)];
-    for engine in [Engine::Direct, Engine::Reference] {
+    for engine in [Engine::Direct, Engine::Fourier, Engine::Reference] {
         let fbp = fbp(&angles, 64, 1.0, FbpOptions { engine, ..CHESLER });
         let (mut seen, mut out) = (Vec::new(), Array3::zeros((3, 64, 64)));
         let mut tick = |part: f64| {
@@ -73,7 +73,7 @@ fn what_cannot_be_computed_is_refused_in_words() {
     ] {
         assert_eq!(error.unwrap().kind(), ErrorKind::Invalid);
     }
-    for engine in [Engine::Direct, Engine::Reference] {
+    for engine in [Engine::Direct, Engine::Fourier, Engine::Reference] {
         let fbp = fbp(&angles, 8, 1.0, FbpOptions { engine, ..CHESLER });
         let good = noise(10, 8, 1).insert_axis(Axis(0));
         let message = |sinos: &Array3<f32>, centers: &[f64]| {

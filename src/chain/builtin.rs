@@ -231,10 +231,18 @@ pub(super) static FBP: StageInfo = StageInfo {
         .range(0.0, 1e6),
         ParamInfo::choice(
             "engine",
-            &["direct", "reference"],
+            &["direct", "fourier", "reference"],
             "direct",
-            "direct: 32-bit, fast; reference: 64-bit, plain and slow, to check against",
+            "direct: 32-bit, fast; fourier: 32-bit, much faster, with an error within tolerance; reference: 64-bit, plain and slow, to check against",
         ),
+        ParamInfo::new(
+            "tolerance",
+            ParamKind::Float,
+            "",
+            ParamValue::Float(FbpOptions::DEFAULT_TOLERANCE),
+            "engine=fourier: largest error of a slice, relative L2 against sinc-interpolated back-projection",
+        )
+        .range(FbpOptions::TOLERANCE.0, FbpOptions::TOLERANCE.1),
     ],
 };
 
@@ -274,15 +282,20 @@ impl StageFactory for FbpFactory {
             Some("shepp-logan") => Filter::SheppLogan,
             _ => Filter::Chesler,
         };
-        let engine = if params.text("engine") == Some("reference") { Engine::Reference } else { Engine::Direct };
+        // Cost of one update, relative to other stages.
+        let (engine, cost_per_update) = match params.text("engine") {
+            Some("fourier") => (Engine::Fourier, 1.0),
+            Some("reference") => (Engine::Reference, 40.0),
+            _ => (Engine::Direct, 6.0),
+        };
+        let tolerance = params.float("tolerance").unwrap_or(FbpOptions::DEFAULT_TOLERANCE);
         let offset = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
         let angles: Vec<f64> = geometry.angles_rad.iter().map(|a| a + offset).collect();
         let weights = view_weights(&geometry.angles_rad);
         let fbp = |wanted: bool, pad: bool| {
-            let options = FbpOptions { filter, engine, pad };
+            let options = FbpOptions { filter, engine, pad, tolerance };
             wanted.then(|| Fbp::new(&angles, &weights, setup.shape.cols, geometry.pixel_um, &options)).transpose()
         };
-        let cost_per_update = if engine == Engine::Direct { 6.0 } else { 40.0 };
         let (plain, padded) = (fbp(plain, false)?, fbp(padded, true)?);
         Ok(Box::new(FbpStage {
             center: geometry.center,

@@ -38,7 +38,7 @@ native!(Java_org_wagiri_Native_reconstruct, |env,
             return Err(Error::invalid("filter", accepted).with("filter", format!("'{other}'")).into());
         }
     };
-    let options = FbpOptions { filter, engine: Engine::Direct, pad };
+    let options = FbpOptions { filter, engine: Engine::Direct, pad, tolerance: FbpOptions::DEFAULT_TOLERANCE };
     let fbp = Fbp::new(&angles, &view_weights(&angles), cols, pixel_um, &options)?;
     let mut out = Array3::zeros((1, cols, cols));
     with_progress(env, &listener, |progress| {

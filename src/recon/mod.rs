@@ -1,10 +1,11 @@
 //! Filtered back-projection: sinograms to slices. Must not know files, stages, C or Java.
 //!
 //! `filter` turns views into filtered views, `pad` extends truncated ones, `reference` and `direct` spread them over
-//! the image. `docs/theory/fbp.md` has the formulas.
+//! the image; `fourier` does all of it by way of spectra. `docs/theory/fbp.md` has the formulas.
 
 mod direct;
 mod filter;
+mod fourier;
 pub mod pad;
 mod reference;
 
@@ -23,12 +24,14 @@ pub use filter::Filter;
 pub enum Engine {
     /// f32, all threads.
     Direct,
+    /// f32, all threads, by gridding of the views' spectra: much faster, with an error that is asked for.
+    Fourier,
     /// f64, plain loops: the truth of every test.
     Reference,
 }
 
 /// How to reconstruct.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FbpOptions {
     /// Filter.
     pub filter: Filter,
@@ -36,6 +39,16 @@ pub struct FbpOptions {
     pub engine: Engine,
     /// Extend truncated views with a cosine taper of half the width before filtering.
     pub pad: bool,
+    /// Largest relative L2 error inside the circle that the Fourier engine may make, against direct back-projection of
+    /// views interpolated by a sinc: [`FbpOptions::TOLERANCE`]. Other engines take no notice.
+    pub tolerance: f64,
+}
+
+impl FbpOptions {
+    /// Smallest and largest tolerance: 32-bit numbers hold no less, and images with a larger error are of no use.
+    pub const TOLERANCE: (f64, f64) = fourier::TOLERANCE;
+    /// A tolerance below the error of any measurement.
+    pub const DEFAULT_TOLERANCE: f64 = 2e-4;
 }
 
 /// Prepared reconstruction of slices of one size and set of angles: FFT plans, kernel, trigonometric tables.
@@ -46,6 +59,8 @@ pub struct Fbp {
     filter: RampFilter,
     exact: ExactFilter,
     engine: Engine,
+    /// Only for its engine.
+    fourier: Option<Box<fourier::Fourier>>,
     isa: direct::Checked,
 }
 
@@ -99,12 +114,19 @@ impl Fbp {
         };
         let mut views: Vec<View> = angles_rad.iter().zip(weights_rad).enumerate().map(view).collect();
         views.sort_by_key(|view| view.slow);
+        let (low, high) = FbpOptions::TOLERANCE;
+        if options.engine == Engine::Fourier && !(low..=high).contains(&options.tolerance) {
+            let accepted = format!("expected a tolerance of {low} to {high}: 32-bit numbers hold no less");
+            return Err(Error::invalid(PLACE, accepted).with("tolerance", options.tolerance));
+        }
+        let fourier =
+            (options.engine == Engine::Fourier).then(|| Box::new(fourier::Fourier::new(&views, cols, options)));
         let filter = RampFilter::new(options.filter, cols, options.pad);
         let exact = ExactFilter::new(options.filter, cols, options.pad);
-        Ok(Fbp { views, cols, filter, exact, engine: options.engine, isa: direct::Checked::best() })
+        Ok(Fbp { views, cols, filter, exact, engine: options.engine, fourier, isa: direct::Checked::best() })
     }
 
-    /// Makes the direct engine use `isa`, for tests and benchmarks: without, it uses the best.
+    /// Makes the 32-bit engines use `isa`, for tests and benchmarks: without, it uses the best.
     ///
     /// Errors: the processor does not have it.
     pub fn with_isa(self, isa: Isa) -> Result<Self> {
@@ -117,9 +139,10 @@ impl Fbp {
 
     /// Working memory of [`Fbp::reconstruct`] for `rows` slices on `threads` threads, bytes.
     pub fn scratch_bytes(&self, rows: usize, threads: usize) -> u64 {
-        match self.engine {
-            Engine::Direct => direct::scratch_bytes(self, rows, threads),
-            Engine::Reference => reference::scratch_bytes(self),
+        match (self.engine, &self.fourier) {
+            (Engine::Reference, _) => reference::scratch_bytes(self),
+            (_, Some(fourier)) => fourier.scratch_bytes(rows, threads),
+            _ => direct::scratch_bytes(self, rows, threads),
         }
     }
 
@@ -149,9 +172,10 @@ impl Fbp {
                 .with("axes", center_px.len()));
         }
         center_px.iter().enumerate().try_for_each(|(row, &center)| self.check_center(row, center))?;
-        match self.engine {
-            Engine::Direct => direct::reconstruct(self, pool, sinograms, center_px, out, tick),
-            Engine::Reference => reference::reconstruct(self, pool, sinograms, center_px, out, tick),
+        match (self.engine, &self.fourier) {
+            (Engine::Reference, _) => reference::reconstruct(self, pool, sinograms, center_px, out, tick),
+            (_, Some(fourier)) => fourier::reconstruct(self, fourier, pool, sinograms, center_px, out, tick),
+            _ => direct::reconstruct(self, pool, sinograms, center_px, out, tick),
         }
     }
 

@@ -7,7 +7,12 @@ use wagiri::Result;
 use wagiri::geometry::view_weights;
 use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
 
-pub const CHESLER: FbpOptions = FbpOptions { filter: Filter::Chesler, engine: Engine::Direct, pad: false };
+pub const CHESLER: FbpOptions = FbpOptions {
+    filter: Filter::Chesler,
+    engine: Engine::Direct,
+    pad: false,
+    tolerance: FbpOptions::DEFAULT_TOLERANCE,
+};
 
 pub fn pool(threads: usize) -> ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()

@@ -147,7 +147,7 @@ impl Program {
         let pad = if pad > 0.0 { format!("pad=slice pad_threshold={pad}") } else { "pad=off".into() };
         let mut text = format!("normalise floor_counts={floor} black_fraction={fraction} {normalise}");
         let _ = write!(text, " | ring.sort kernel_px={kernel} | recon.fbp filter={} center_px={center}", self.filter);
-        let _ = write!(text, " pixel_um={pixel_um} angle_offset_deg={angle_deg} {pad}");
+        let _ = write!(text, " pixel_um={pixel_um} angle_offset_deg={angle_deg} {pad} engine=direct");
         Chain::parse(&wagiri::chain::Registry::built_in(), &text)
     }
 

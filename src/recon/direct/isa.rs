@@ -65,6 +65,9 @@ impl Checked {
     pub fn best() -> Checked {
         Checked(Isa::best())
     }
+    pub fn isa(self) -> Isa {
+        self.0
+    }
 
     /// See [`tile::add_chunk`].
     #[inline]
