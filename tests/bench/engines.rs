@@ -169,7 +169,7 @@ fn around(pool: &rayon::ThreadPool) {
         let normalise_s = best(5, || {
             let mut counts = counts.clone();
             let mut row = || normalise_row(counts.view_mut(), dark.view(), flats.view(), &weights, &black, &options, 0);
-            seconds(|| drop(row().expect("absorbance")))
+            seconds(|| _ = row().expect("absorbance"))
         });
         // With the axis at the edge of the detector the circle is empty, and nothing but the filter is left to do.
         let few = views.min(1800);
