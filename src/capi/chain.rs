@@ -141,7 +141,7 @@ fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
     Ok(RunOptions {
         rows: range("rows", options.row_start, options.row_end)?,
         slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize),
-        artist: None,
+        ..RunOptions::default()
     })
 }
 

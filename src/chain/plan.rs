@@ -17,6 +17,8 @@ const PART_ROWS: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
     pub rows: Range<usize>,
+    /// What is left of them, in order: all, or what an earlier run has not finished.
+    pub left: Vec<Range<usize>>,
     /// Rows read at a time: tall, since every slab opens each projection file once.
     pub slab_rows: usize,
     /// Rows computed and written at a time, a part of a slab.
@@ -28,9 +30,14 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// Bands of own rows, in order.
+    /// Bands of own rows that are left, in order.
     pub fn slabs(&self) -> impl Iterator<Item = Range<usize>> + use<> {
-        bands(self.rows.clone(), self.slab_rows)
+        let slab_rows = self.slab_rows;
+        self.left.clone().into_iter().flat_map(move |run| bands(run, slab_rows))
+    }
+    /// Rows that are not left.
+    pub fn finished(&self) -> usize {
+        self.rows.len() - self.left.iter().map(ExactSizeIterator::len).sum::<usize>()
     }
     /// Parts of a slab, in order.
     pub fn parts(&self, slab: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -126,7 +133,8 @@ pub(super) fn cut(
         }
     };
     let halo = stage_plans(stages, shape, part_rows)?.1;
-    Ok(Cut { rows, slab_rows, part_rows, halo, memory_bytes: needed(slab_rows, part_rows)?, slice })
+    let (left, memory_bytes) = (vec![rows.clone()], needed(slab_rows, part_rows)?);
+    Ok(Cut { rows, left, slab_rows, part_rows, halo, memory_bytes, slice })
 }
 
 /// The largest number from `range.start`, which fits, to `range.end` included, that fits.

@@ -2,6 +2,7 @@
 
 use super::axis::{AxisOptions, find_axis, find_axis_with};
 use super::builtin::{FBP, NORMALISE, normalise_options};
+use super::manifest::Known;
 use super::plan;
 use super::run::{self, Prepared};
 use super::stage::{ParamValue, Setup, Stage};
@@ -11,7 +12,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::geometry::{Center, Geometry};
 use crate::io::SliceSink;
-use crate::progress::Progress;
+use crate::progress::{PREPARE, Progress, WRITE};
 use crate::scan::Scan;
 use crate::slab::Domain;
 
@@ -22,7 +23,8 @@ pub(super) struct Ready {
     pub angle_offset_rad: f64,
     pub output: Domain,
     pub remarks: Vec<String>,
-    chain: Chain,
+    pub edge_over_mean: f64,
+    pub chain: Chain,
 }
 
 /// Builds the stages. Reads a few rows of every frame (survey), and the frames that the search of the axis needs.
@@ -31,8 +33,10 @@ pub(super) fn prepare(
     ctx: &Context,
     scan: &Scan,
     options: &RunOptions,
+    known: Option<&Known>,
     progress: &mut Progress,
 ) -> Result<Ready> {
+    progress.phase(PREPARE);
     let mut chain = chain.clone();
     let (shape, info) = (scan.shape(), scan.info());
     let mut remarks = info.notes.clone();
@@ -54,7 +58,9 @@ pub(super) fn prepare(
     create(&chain, &setup)?;
     let normalise = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id);
     let normalise = normalise.map(|s| normalise_options(&s.params));
-    let surveyed = normalise.map(|options| survey(ctx, scan, &options, progress)).transpose()?;
+    // What a run that is continued knew is not looked for again.
+    let look = normalise.filter(|_| known.is_none());
+    let surveyed = look.map(|options| survey(ctx, scan, &options, progress)).transpose()?;
     if let Some(fbp) = chain.steps.iter_mut().find(|s| s.params.info().id == FBP.id) {
         let params = &mut fbp.params;
         angle_offset_rad = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
@@ -90,6 +96,11 @@ pub(super) fn prepare(
         black_views = found.black_views;
         setup.edge_over_mean = found.edge_over_mean;
     }
+    if let Some(known) = known {
+        black_views = known.black_views.clone();
+        setup.edge_over_mean = known.edge_over_mean;
+        remarks.clone_from(&known.remarks);
+    }
     setup.geometry = geometry.clone();
     let stages = create(&chain, &setup)?;
     let output = chain.steps.last().map_or(Domain::Counts, |s| s.factory.info().output);
@@ -98,7 +109,8 @@ pub(super) fn prepare(
     let around = cut.rows.start.saturating_sub(cut.halo.below)..(cut.rows.end + cut.halo.above).min(shape.rows);
     geometry.center.check(around, shape.cols)?;
     let prepared = Prepared { stages, black_views, cut };
-    Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, chain })
+    let edge_over_mean = setup.edge_over_mean;
+    Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, edge_over_mean, chain })
 }
 
 fn create(chain: &Chain, setup: &Setup) -> Result<Vec<Box<dyn Stage>>> {
@@ -115,7 +127,10 @@ impl Ready {
         progress: &mut Progress,
     ) -> Result<RunSummary> {
         let done = run::run(ctx, scan, &self.prepared, sink, progress)
-            .and_then(|done| sink.finish(&mut || progress.poll()).map(|()| done))
+            .and_then(|done| {
+                progress.phase(WRITE);
+                sink.finish(&mut || progress.poll()).map(|()| done)
+            })
             .map_err(|error| match sink.abandon() {
                 Some(remark) => error.with("note", remark),
                 None => error,
@@ -124,12 +139,14 @@ impl Ready {
         remarks.extend(done.remarks);
         Ok(RunSummary {
             slices: done.slices,
+            found: 0,
             center: self.geometry.center,
             pixel_um: self.geometry.pixel_um,
             range: done.range,
             rows: self.prepared.cut.rows,
             slab_rows: self.prepared.cut.slab_rows,
             remarks,
+            times: progress.times(),
             chain: self.chain.to_string(),
         })
     }

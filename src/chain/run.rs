@@ -6,7 +6,7 @@ use super::survey::read_counts;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::SliceSink;
-use crate::progress::Progress;
+use crate::progress::{Progress, READ, WRITE};
 use crate::scan::Scan;
 use crate::slab::{Domain, References, Slab};
 use ndarray::{ArrayView2, Axis, Slice};
@@ -74,6 +74,7 @@ fn read(ctx: &Context, scan: &Scan, prepared: &Prepared, out: &SyncSender<Result
 
 /// Waits for the next slab; the listener is still asked while the disk is slow.
 fn receive(input: &Receiver<Result<Slab>>, run: &mut Run<'_, '_>) -> Result<Slab> {
+    run.progress.phase(READ);
     loop {
         match input.recv_timeout(Duration::from_millis(100)) {
             Ok(slab) => return slab,
@@ -100,17 +101,21 @@ fn compute(
     for (stage, plan) in stages.iter().zip(&plans) {
         workers.push(stage.worker(plan)?);
     }
-    let total = prepared.cut.rows.len();
-    let mut run = Run { context: ctx, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 0.0 };
+    let (done, total) = (prepared.cut.finished(), prepared.cut.rows.len());
+    progress.begin(done, total);
+    let fraction_before = done as f64 / total as f64;
+    let mut run = Run { context: ctx, progress, done, total, fraction_before, fraction_of_step: 0.0 };
     run.tick(0.0)?;
     for slab_rows in prepared.cut.slabs() {
         let slab = receive(input, &mut run)?;
+        run.progress.arrived((run.done + slab_rows.len()) as f64 / total as f64);
         for own in prepared.cut.parts(slab_rows) {
             let mut part = take(&slab, own.clone());
             let mut before = run.done as f64 / total as f64;
             for (worker, (plan, stage)) in workers.iter_mut().zip(plans.iter().zip(stages)) {
                 run.fraction_before = before;
                 run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
+                run.progress.phase(stage.info().id);
                 part = worker.process(part, &mut run)?;
                 before += run.fraction_of_step;
                 if part.domain != plan.output.domain {
@@ -134,6 +139,7 @@ fn compute(
 
 /// Hands a finished part to the writer; the listener is still asked while the disk is slow.
 fn send(output: &SyncSender<Slab>, mut part: Slab, run: &mut Run<'_, '_>) -> Result<()> {
+    run.progress.phase(WRITE);
     loop {
         match output.try_send(part) {
             Ok(()) => return Ok(()),

@@ -2,6 +2,7 @@
 //!
 //! Where the datasets are and what their frames mean is found by `nexus`. Must not know: layouts of groups.
 
+use super::identity::Identity;
 use super::images::check_views;
 use super::nexus::{self, Plan};
 use crate::error::{Error, Result};
@@ -317,5 +318,20 @@ impl FrameSource for Hdf5Source {
     fn frame_bytes(&self) -> u64 {
         let bytes = self.plan.data.data.raw_element_size().unwrap_or(4) as u64;
         bytes.saturating_mul(self.shape.rows as u64 * self.shape.cols as u64)
+    }
+
+    fn identity(&self) -> Result<String> {
+        let mut identity = Identity::default();
+        let dark = self.plan.dark.iter().map(|g| ("dark", &g.stack.name, &g.frames));
+        let flats = self.plan.flats.iter().map(|g| ("flat", &g.stack.name, &g.frames));
+        let views = std::iter::once(("views", &self.plan.data.name, &self.plan.views));
+        for (role, dataset, frames) in dark.chain(flats).chain(views) {
+            // The role of the first frame begins the group.
+            identity.add(&format!("{role} of {dataset}: {}", frames.len()), &self.path, 0)?;
+            for frame in frames {
+                identity.add("", &self.path, *frame as u64)?;
+            }
+        }
+        Ok(identity.line())
     }
 }

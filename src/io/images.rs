@@ -4,6 +4,7 @@
 //! Must not know: how the roles of the images were found out.
 
 use super::bytes::{Sample, decode, file_len, open_file, read_at};
+use super::identity::Identity;
 use super::tiff_image::{self, Chunks, PageDecoder};
 use crate::error::{Error, Result};
 use crate::scan::{Frame, FrameSource, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
@@ -107,6 +108,14 @@ impl Image {
             let _ = self.layout.set(layout);
         }
         self.layout.get().ok_or_else(|| Error::internal(self.file.path.display(), "an image without layout"))
+    }
+    /// What tells this image from others of its file: where its pixels begin. 0 if it is alone.
+    fn place(&self) -> u64 {
+        match self.layout.get().map(|layout| &layout.pixels) {
+            Some(Pixels::Plain { offsets, .. }) if self.file.handle.is_some() => offsets.first().copied().unwrap_or(0),
+            Some(Pixels::Encoded(chunks)) if self.file.handle.is_some() => chunks.page as u64,
+            _ => 0,
+        }
     }
     /// `sample`: the type that this kind of frame must have, if one must.
     fn read(
@@ -296,5 +305,23 @@ impl FrameSource for ImageSource {
 
     fn frame_bytes(&self) -> u64 {
         self.frame_bytes
+    }
+
+    fn identity(&self) -> Result<String> {
+        let mut identity = Identity::default();
+        let Parts { views, flats, dark, half_turn, half_turn_flat } = &self.parts;
+        let groups = std::iter::once(("dark", dark))
+            .chain(flats.iter().map(|g| ("flat", g)))
+            .chain(views.iter().map(|g| ("view", g)))
+            .chain(half_turn.iter().map(|g| ("half turn", g)))
+            .chain(half_turn_flat.iter().map(|g| ("half turn flat", g)));
+        for (role, group) in groups {
+            // How many images are averaged tells where one frame ends and the next begins.
+            let role = format!("{role} of {}", group.len());
+            for image in group {
+                identity.add(&role, &image.file.path, image.place())?;
+            }
+        }
+        Ok(identity.line())
     }
 }

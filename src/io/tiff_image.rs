@@ -24,7 +24,7 @@ const MAX_RATIO: u64 = 4096;
 /// Chunks of a page that is not plain rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunks {
-    page: usize,
+    pub(crate) page: usize,
     chunk_rows: usize,
     chunk_cols: usize,
     white_is_zero: bool,

@@ -7,6 +7,7 @@ use crate::post::Quantiser;
 use ndarray::ArrayView2;
 use std::fs::{self, File};
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float};
 use tiff::encoder::{Rational, TiffEncoder, TiffValue};
@@ -66,6 +67,22 @@ pub struct TiffSink {
     meta: SliceMeta,
     waiting: Vec<usize>,
     seen: (f32, f32),
+    told: Option<Listener>,
+}
+
+type Listener = Box<dyn FnMut(&Written) -> Result<()> + Send>;
+
+/// A file that is whole under its final name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Written {
+    /// Slice number.
+    pub z: usize,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Smallest and largest value of the slice, 1/cm.
+    pub range: (f32, f32),
+    /// A 32-bit slice in the sub-folder `float32` that waits for its conversion.
+    pub waiting: bool,
 }
 
 impl TiffSink {
@@ -87,8 +104,25 @@ impl TiffSink {
         }
         if dir.is_dir() { probe(dir) } else { Ok(()) }
     }
-    /// Makes the folder if needed and proves that it can be written to.
+    /// Makes the folder if needed and proves that it can be written to. Refuses a sub-folder `float32` that holds files
+    /// already, where it would collect slices.
     pub fn new(dir: &Path, sample: SampleType, range: (Option<f64>, Option<f64>), meta: SliceMeta) -> Result<Self> {
+        let sink = Self::continued(dir, sample, range, meta)?;
+        let floats = sink.float_dir();
+        if sink.collects() && fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
+            let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
+                           give the range of 16- or 8-bit output (min and max)";
+            return Err(Error::invalid(floats.display(), message));
+        }
+        Ok(sink)
+    }
+    /// As [`TiffSink::new`] for a folder in which a run of the same parameters was stopped; see [`TiffSink::take_up`].
+    pub fn continued(
+        dir: &Path,
+        sample: SampleType,
+        range: (Option<f64>, Option<f64>),
+        meta: SliceMeta,
+    ) -> Result<Self> {
         if let (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) = (sample, range) {
             Quantiser::new(min, max, sample.levels())?;
         }
@@ -101,17 +135,58 @@ impl TiffSink {
             meta,
             waiting: Vec::new(),
             seen: (f32::INFINITY, f32::NEG_INFINITY),
+            told: None,
         };
         if sink.collects() {
             let floats = sink.float_dir();
-            if fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
-                let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
-                               give the range of 16- or 8-bit output (min and max)";
-                return Err(Error::invalid(floats.display(), message));
-            }
             fs::create_dir_all(&floats).map_err(|e| Error::io(floats.display(), "make the folder", e))?;
         }
         Ok(sink)
+    }
+    /// True if slices are collected in 32 bits, because the range of the volume is not known before its last slice.
+    pub fn collects(&self) -> bool {
+        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
+    }
+    /// Goes on where another run stopped: `waiting`, ascending, are the slices that it collected and did not convert, `seen` is the
+    /// range of all that it finished. What it was writing to any slice of `rows` when it was killed is removed.
+    pub fn take_up(&mut self, rows: Range<usize>, waiting: Vec<usize>, seen: (f32, f32)) {
+        for path in rows.clone().flat_map(|z| [self.path(z), self.float_path(z)]) {
+            // Nearly always there is none.
+            let _ = fs::remove_file(aside(&path));
+        }
+        if self.collects() {
+            // Converted already, or not finished.
+            for z in rows.filter(|z| waiting.binary_search(z).is_err()) {
+                let _ = fs::remove_file(self.float_path(z));
+            }
+        }
+        (self.waiting, self.seen) = (waiting, seen);
+    }
+    /// Removes the 32-bit slices of `rows` that a run which collected them left in `dir`, whole or not.
+    pub fn clear_collected(dir: &Path, rows: Range<usize>) {
+        for path in rows.map(|z| dir.join("float32").join(format!("rec{z:05}.tif"))) {
+            // What cannot be removed makes `new` refuse the folder.
+            let _ = fs::remove_file(aside(&path));
+            let _ = fs::remove_file(path);
+        }
+    }
+    /// Calls `listener` after each file that is whole under its final name, on the thread of [`SliceSink::write`] or
+    /// [`SliceSink::finish`]. A 32-bit slice that was converted is removed only after its conversion was told.
+    pub fn on_written(&mut self, listener: impl FnMut(&Written) -> Result<()> + Send + 'static) {
+        self.told = Some(Box::new(listener));
+    }
+    fn tell(&mut self, z: usize, range: (f32, f32), waiting: bool) -> Result<()> {
+        let path = self.place(z, waiting);
+        let Some(listener) = &mut self.told else { return Ok(()) };
+        let bytes = fs::metadata(&path).map_err(|e| Error::io(path.display(), "read", e))?.len();
+        listener(&Written { z, bytes, range, waiting })
+    }
+    fn place(&self, z: usize, waiting: bool) -> PathBuf {
+        if waiting { self.float_path(z) } else { self.path(z) }
+    }
+    /// Whether the file is still there, at its full length.
+    pub fn holds(&self, file: &Written) -> bool {
+        fs::metadata(self.place(file.z, file.waiting)).is_ok_and(|m| m.is_file() && m.len() == file.bytes)
     }
     /// Path of slice `z` under its final name.
     pub fn path(&self, z: usize) -> PathBuf {
@@ -122,9 +197,6 @@ impl TiffSink {
         };
         let prefix = self.meta.prefix.as_deref().unwrap_or(by_type);
         self.dir.join(format!("{prefix}{z:05}.tif"))
-    }
-    fn collects(&self) -> bool {
-        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
     }
     fn float_dir(&self) -> PathBuf {
         self.dir.join("float32")
@@ -160,7 +232,7 @@ impl TiffSink {
     where
         [C::Inner]: TiffValue,
     {
-        let aside = path.with_extension("tif.part");
+        let aside = aside(path);
         let result = encode::<C>(&aside, path, size, text, &self.meta, data)
             .and_then(|()| fs::rename(&aside, path).map_err(|e| Error::io(path.display(), "rename", e)));
         if result.is_err() {
@@ -177,12 +249,14 @@ impl SliceSink for TiffSink {
         if self.collects() {
             self.waiting.push(z);
             self.seen = (self.seen.0.min(range.0), self.seen.1.max(range.1));
-            return self.write_float(&self.float_path(z), z, slice, range);
+            self.write_float(&self.float_path(z), z, slice, range)?;
+            return self.tell(z, range, true);
         }
         match (self.sample, self.range) {
-            (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max),
-            _ => self.write_float(&self.path(z), z, slice, range),
+            (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max)?,
+            _ => self.write_float(&self.path(z), z, slice, range)?,
         }
+        self.tell(z, range, false)
     }
     fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         if !self.collects() {
@@ -195,11 +269,14 @@ impl SliceSink for TiffSink {
             (None, Some(max)) => (if lowest < max { lowest } else { max - 1.0 }, max),
             (None, None) => (lowest, if highest > lowest { highest } else { lowest + 1.0 }),
         };
+        // Which zero is the smallest depends on the order of slices; 0 is never written as -0.
+        let (min, max) = (min + 0.0, max + 0.0);
         while let Some(&z) = self.waiting.first() {
             go_on()?;
             let from = self.float_path(z);
             let slice = super::read_slice(&from)?;
             self.write_int(z, slice.view(), min, max)?;
+            self.tell(z, min_max(&slice.view()), false)?;
             fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
             self.waiting.remove(0);
         }
@@ -217,6 +294,11 @@ impl SliceSink for TiffSink {
             format!("finished slices that are not converted yet are in {} as 32-bit", dir.display())
         })
     }
+}
+
+/// Where a file is written before it gets its name.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("tif.part")
 }
 
 /// Proves that files can be made in `dir`.

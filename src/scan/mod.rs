@@ -6,7 +6,7 @@ mod memory;
 mod source;
 
 pub use memory::MemorySource;
-pub(crate) use source::check_band;
+pub(crate) use source::{Fingerprint, check_band};
 pub use source::{Frame, FrameSource, ScanShape};
 
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! The trait behind every scan format.
 
 use crate::error::{Error, Result};
-use ndarray::{ArrayViewMut2, ArrayViewMut3, Axis};
+use ndarray::{Array2, ArrayViewMut2, ArrayViewMut3, Axis};
 use std::ops::Range;
 
 /// Sizes of a scan.
@@ -52,6 +52,49 @@ pub trait FrameSource: Send + Sync {
 
     /// Bytes on disk of one frame, for estimates; 0 if the frames are in memory.
     fn frame_bytes(&self) -> u64;
+
+    /// A line that changes when the frames do, so that a run is not continued over other frames. Cheap: names, sizes and
+    /// times of files rather than pixels. By default the pixels of the dark, the flats and up to 16 views.
+    fn identity(&self) -> Result<String> {
+        let shape = self.shape();
+        let step = shape.views.div_ceil(16).max(1);
+        let views = (0..shape.views).step_by(step).map(Frame::View);
+        let frames = std::iter::once(Frame::Dark).chain((0..shape.flats).map(Frame::Flat)).chain(views);
+        let mut hash = Fingerprint::default();
+        let mut image = Array2::zeros((shape.rows, shape.cols));
+        for frame in frames {
+            self.read_rows(frame, 0..shape.rows, image.view_mut())?;
+            image.iter().for_each(|v| hash.add_u64(u64::from(v.to_bits())));
+        }
+        Ok(format!("pixels {hash}"))
+    }
+}
+
+/// A 64-bit hash that is the same on every machine. It tells changes, it does not withstand forgery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Fingerprint(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    pub(crate) fn add_u64(&mut self, value: u64) {
+        // Multiplying moves bits up only; the rotation brings them back to where they matter.
+        self.0 = (self.0.rotate_left(29) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    pub(crate) fn add_bytes(&mut self, bytes: &[u8]) {
+        self.add_u64(bytes.len() as u64);
+        bytes.iter().for_each(|b| self.add_u64(u64::from(*b)));
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// Refuses a band outside the detector or an output of the wrong shape; for implementations of [`FrameSource`].
