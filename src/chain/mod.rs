@@ -188,6 +188,9 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
+        if options.resume {
+            return Err(Error::invalid("resume", "only a run into a folder can be continued"));
+        }
         prepare::prepare(self, ctx, scan, options, None, progress)?.run(ctx, scan, sink, progress)
     }
     fn sample_type(&self) -> SampleType {
