@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::recon::Isa;
 use crate::scan::{Fingerprint, Scan};
 use crate::slab::Domain;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -54,8 +54,9 @@ pub(super) fn run(
         return ready.run(ctx, scan, &mut sink, progress);
     }
     if let Some((_, Earlier::Run(old, files))) = &opened {
-        let finished = files.iter().filter(|f| !f.waiting).count();
-        if finished < old.rows.len() {
+        // Slices that were lost and made again are named twice.
+        let finished: BTreeSet<usize> = files.iter().filter(|f| !f.waiting).map(|f| f.z).collect();
+        if finished.len() < old.rows.len() {
             let all = old.rows.len();
             log::warn!("{}: starting over; an unfinished run of {all} slices was here", out_dir.display());
             // Its slices in 32 bits, which would block this run; after a complete run, what is there is the user's.
