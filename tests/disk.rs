@@ -50,6 +50,16 @@ fn a_read_only_output_folder_gets_a_sentence() {
     assert_eq!(output.status.code(), Some(6), "{stderr}");
 }
 
+#[test]
+fn a_run_is_not_continued_in_a_folder_that_became_read_only() {
+    let run = "\"$WAGIRI\" run \"$SCAN\" \"$DISK/rec\" --center 295.8 --pixel-um 1";
+    let script = format!("{run} || exit 98; mount -o remount,ro \"$DISK\" || exit 99; {run} --resume");
+    let Some(output) = on_tmpfs("size=8m", &script) else { return };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("cannot write to the output folder: the file system is read-only"), "{stderr}");
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+}
+
 /// A limit on the size of files stands in for a full disk where nothing can be mounted.
 #[test]
 fn a_file_that_cannot_be_written_to_its_end_is_not_left_behind() {

@@ -53,7 +53,12 @@ fn ok(scan: &Path, out: &Path, more: &[&str]) -> String {
     let output = wagiri(scan, out, more).output().expect("it must start");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{more:?}: {stderr}");
-    stderr.into_owned()
+    format!("{}{stderr}", String::from_utf8_lossy(&output.stdout))
+}
+
+/// The line of the result that tells the range.
+fn values(said: &str) -> &str {
+    said.lines().find(|l| l.starts_with("values ")).expect("a range")
 }
 
 fn fails(scan: &Path, out: &Path, more: &[&str]) -> (i32, String) {
@@ -195,7 +200,7 @@ fn a_cancelled_run_is_continued_and_a_complete_one_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let scan = scan(folder.path());
     let (whole, out) = (folder.path().join("whole"), folder.path().join("rec"));
-    ok(&scan, &whole, &[]);
+    let expected = ok(&scan, &whole, &[]);
     let mut child = wagiri(&scan, &out, &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a start");
     while child.try_wait().expect("a state").is_none() && entries(&out).is_empty() {
         std::thread::sleep(Duration::from_millis(1));
@@ -205,11 +210,13 @@ fn a_cancelled_run_is_continued_and_a_complete_one_is_left_alone() {
     let stderr = String::from_utf8_lossy(&ended.stderr);
     // A fast machine may have finished before the signal came.
     assert!(ended.status.success() || stderr.contains("--resume continues the run"), "{stderr}");
-    ok(&scan, &out, &["--resume"]);
+    let said = ok(&scan, &out, &["--resume"]);
+    assert_eq!(values(&said), values(&expected), "the range is that of the whole volume");
     assert!(files(&out) == files(&whole));
     let before = (stamps(&out, "rec"), fs::read(out.join(RECORD)).expect("the record"));
     let said = ok(&scan, &out, &["--resume"]);
     assert!(said.contains("was complete: nothing was left to do"), "{said}");
+    assert_eq!(values(&said), values(&expected));
     assert_eq!(before, (stamps(&out, "rec"), fs::read(out.join(RECORD)).expect("the record")));
 }
 
@@ -363,4 +370,21 @@ fn two_runs_do_not_write_to_one_folder() {
     // The system drops the lock with the file.
     drop(held);
     ok(&scan, &out, &["--resume"]);
+}
+
+#[test]
+fn runs_without_record_share_a_folder_and_leave_nothing_that_claims_their_slices() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (scan, out) = stopped(folder.path(), &[]);
+    let held = File::options().read(true).write(true).open(out.join(RECORD)).expect("the record");
+    held.lock().expect("a lock");
+    assert!(fails(&scan, &out, &["--no-record", "--rows", "0..3"]).1.contains("another run is writing to this folder"));
+    drop(held);
+    let expected = files(&out);
+    for rows in ["0..20", "20..48"] {
+        ok(&scan, &out, &["--no-record", "--rows", rows]);
+        assert!(!out.join(RECORD).exists());
+    }
+    assert!(files(&out) == expected);
+    assert!(fails(&scan, &out, &["--resume"]).1.contains("no run to continue"));
 }

@@ -216,19 +216,18 @@ impl Record {
     /// Replaces all that is there by the head of a new run, and waits until it is on the disk.
     pub fn begin(&mut self, manifest: &Manifest) -> Result<()> {
         let text = manifest.text();
-        let write = || -> std::io::Result<()> {
+        let mut write = || -> std::io::Result<()> {
             self.file.set_len(0)?;
             self.file.seek(SeekFrom::Start(0))?;
             self.file.write_all(text.as_bytes())?;
-            self.file.sync_all()?;
-            // Its name too; systems where a folder cannot be opened do that by themselves.
-            match self.path.parent().map(File::open) {
-                Some(Ok(folder)) if cfg!(unix) => folder.sync_all(),
-                _ => Ok(()),
-            }
+            self.file.sync_all()
         };
-        let mut write = write;
-        write().map_err(|e| Error::io(self.path.display(), "write", e))
+        write().map_err(|e| Error::io(self.path.display(), "write", e))?;
+        // Its name too, where the system lets a folder be opened and forced; others do it by themselves.
+        if let Some(Ok(folder)) = self.path.parent().map(File::open) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
     }
     /// Drops what was not understood at the end, so that new lines follow whole ones.
     pub fn append(&mut self) -> Result<()> {

@@ -50,6 +50,13 @@ pub fn command() -> Command {
                         .long("resume")
                         .action(ArgAction::SetTrue)
                         .help("Continue the run that was stopped in OUT; give everything else as it was"),
+                )
+                .arg(
+                    Arg::new("no-record")
+                        .long("no-record")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("resume")
+                        .help("Leave no wagiri-run.txt: for several runs of different rows into one folder at a time"),
                 ),
         ))
         .subcommand(
@@ -194,12 +201,13 @@ pub fn chain(m: &ArgMatches, context: &Context) -> Result<Chain> {
     Ok(chain)
 }
 
-/// Rows and slab height.
+/// Rows, slab height, and how to deal with an earlier run.
 pub fn run_options(m: &ArgMatches) -> Result<RunOptions> {
     Ok(RunOptions {
         rows: range(m, "rows")?,
         slab_rows: number(m, "slab-rows")?,
         resume: m.get_flag("resume"),
+        unrecorded: m.get_flag("no-record"),
         ..RunOptions::default()
     })
 }

@@ -193,7 +193,8 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     let options = args::run_options(m)?;
     let summary = chain.run(&context, &scan, out, &options, &mut progress("run")).inspect_err(|e| {
         if e.kind() == ErrorKind::Cancelled {
-            log::info!("finished slices stay in {}; --resume continues the run", out.display());
+            let how = if options.unrecorded { "" } else { "; --resume continues the run" };
+            log::info!("finished slices stay in {}{how}", out.display());
         }
     })?;
     for remark in &summary.remarks {
