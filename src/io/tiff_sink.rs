@@ -1,10 +1,14 @@
 //! Numbered TIFF slices: written aside and renamed, so that a file under its final name is always whole.
+//!
+//! A file gets its name only after its bytes are on the disk, so this holds after a power cut too; a slice that has no name
+//! then is lost. Waiting for the disk file by file would take several times as long as writing (measured: 56 to 113
+//! instead of 450 MB/s), so some files wait together.
 
 use super::sink::SliceSink;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::post::Quantiser;
-use ndarray::ArrayView2;
+use crate::post::{Quantiser, finite_range};
+use ndarray::{ArrayView1, ArrayView2};
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -66,6 +70,21 @@ pub struct TiffSink {
     meta: SliceMeta,
     waiting: Vec<usize>,
     seen: (f32, f32),
+    unnamed: Vec<Unnamed>,
+    unnamed_bytes: u64,
+}
+
+/// Files that wait together for the disk, at most; and bytes in them.
+const MOST_UNNAMED: usize = 16;
+const MOST_UNNAMED_BYTES: u64 = 128 << 20;
+
+/// A written file that has not got its name.
+struct Unnamed {
+    file: File,
+    aside: PathBuf,
+    path: PathBuf,
+    /// Slice that was converted from a file in `float32`.
+    converted: Option<usize>,
 }
 
 impl TiffSink {
@@ -101,6 +120,8 @@ impl TiffSink {
             meta,
             waiting: Vec::new(),
             seen: (f32::INFINITY, f32::NEG_INFINITY),
+            unnamed: Vec::new(),
+            unnamed_bytes: 0,
         };
         if sink.collects() {
             let floats = sink.float_dir();
@@ -113,7 +134,7 @@ impl TiffSink {
         }
         Ok(sink)
     }
-    /// Path of slice `z` under its final name.
+    /// Path of slice `z` under its final name, which it has after [`SliceSink::finish`] or [`SliceSink::abandon`].
     pub fn path(&self, z: usize) -> PathBuf {
         let by_type = match self.sample {
             SampleType::F32 => "rec",
@@ -137,35 +158,74 @@ impl TiffSink {
         let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
         format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
     }
-    fn write_int(&self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
+    fn write_int(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
         let q = Quantiser::new(min, max, self.sample.levels())?;
         let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, min_max(&slice)));
         let size = (slice.ncols(), slice.nrows());
         let path = self.path(z);
+        let converted = self.collects().then_some(z);
         if self.sample == SampleType::U16 {
             let data: Vec<u16> = slice.iter().map(|&v| q.level(v)).collect();
-            self.write_file::<Gray16>(&path, size, &description, &data)
+            self.write_file::<Gray16>(&path, size, &description, &data, converted)
         } else {
             let data: Vec<u8> = slice.iter().map(|&v| q.level(v) as u8).collect();
-            self.write_file::<Gray8>(&path, size, &description, &data)
+            self.write_file::<Gray8>(&path, size, &description, &data, converted)
         }
     }
-    fn write_float(&self, path: &Path, z: usize, slice: ArrayView2<f32>, range: (f32, f32)) -> Result<()> {
+    fn write_float(&mut self, path: &Path, z: usize, slice: ArrayView2<f32>, range: (f32, f32)) -> Result<()> {
         let size = (slice.ncols(), slice.nrows());
         let slice = slice.as_standard_layout();
         let data = slice.as_slice().unwrap_or_default();
-        self.write_file::<Gray32Float>(path, size, &self.description(z, range), data)
+        self.write_file::<Gray32Float>(path, size, &self.description(z, range), data, None)
     }
-    fn write_file<C: ColorType>(&self, path: &Path, size: (usize, usize), text: &str, data: &[C::Inner]) -> Result<()>
+    fn write_file<C: ColorType>(
+        &mut self,
+        path: &Path,
+        size: (usize, usize),
+        text: &str,
+        data: &[C::Inner],
+        converted: Option<usize>,
+    ) -> Result<()>
     where
         [C::Inner]: TiffValue,
     {
         let aside = path.with_extension("tif.part");
-        let result = encode::<C>(&aside, path, size, text, &self.meta, data)
-            .and_then(|()| fs::rename(&aside, path).map_err(|e| Error::io(path.display(), "rename", e)));
-        if result.is_err() {
-            // Best effort: the error being reported is the one that matters.
-            let _ = fs::remove_file(&aside);
+        match encode::<C>(&aside, path, size, text, &self.meta, data) {
+            Ok(file) => {
+                self.unnamed.push(Unnamed { file, aside, path: path.to_owned(), converted });
+                self.unnamed_bytes += size_of_val(data) as u64;
+            }
+            Err(error) => {
+                // Best effort: the error being reported is the one that matters.
+                let _ = fs::remove_file(&aside);
+                return Err(error);
+            }
+        }
+        if self.unnamed.len() >= MOST_UNNAMED || self.unnamed_bytes >= MOST_UNNAMED_BYTES {
+            self.name_all()?;
+        }
+        Ok(())
+    }
+    /// Waits until all written files are on the disk and gives them their names. A file that cannot be written to its end is
+    /// removed; the first error is returned after the others have been tried.
+    fn name_all(&mut self) -> Result<()> {
+        self.unnamed_bytes = 0;
+        let mut result = Ok(());
+        for Unnamed { file, aside, path, converted } in std::mem::take(&mut self.unnamed) {
+            // Some file systems report a full disk only now.
+            let on_disk = file.sync_data().map_err(|e| Error::io(path.display(), "write", e));
+            drop(file);
+            let named = on_disk
+                .and_then(|()| fs::rename(&aside, &path).map_err(|e| Error::io(path.display(), "rename", e)))
+                .inspect_err(|_| drop(fs::remove_file(&aside)));
+            let named = named.and_then(|()| {
+                let Some(z) = converted else { return Ok(()) };
+                let from = self.float_path(z);
+                fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
+                self.waiting.retain(|waiting| *waiting != z);
+                Ok(())
+            });
+            result = result.and(named);
         }
         result
     }
@@ -175,9 +235,10 @@ impl SliceSink for TiffSink {
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
         let range = min_max(&slice);
         if self.collects() {
+            self.write_float(&self.float_path(z), z, slice, range)?;
             self.waiting.push(z);
             self.seen = (self.seen.0.min(range.0), self.seen.1.max(range.1));
-            return self.write_float(&self.float_path(z), z, slice, range);
+            return Ok(());
         }
         match (self.sample, self.range) {
             (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max),
@@ -185,6 +246,7 @@ impl SliceSink for TiffSink {
         }
     }
     fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.name_all()?;
         if !self.collects() {
             return Ok(());
         }
@@ -195,19 +257,20 @@ impl SliceSink for TiffSink {
             (None, Some(max)) => (if lowest < max { lowest } else { max - 1.0 }, max),
             (None, None) => (lowest, if highest > lowest { highest } else { lowest + 1.0 }),
         };
-        while let Some(&z) = self.waiting.first() {
+        for z in self.waiting.clone() {
             go_on()?;
-            let from = self.float_path(z);
-            let slice = super::read_slice(&from)?;
+            let slice = super::read_slice(&self.float_path(z))?;
             self.write_int(z, slice.view(), min, max)?;
-            fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
-            self.waiting.remove(0);
         }
+        self.name_all()?;
         // Fails if the user keeps something else there, which is then theirs.
         let _ = fs::remove_dir(self.float_dir());
         Ok(())
     }
     fn abandon(&mut self) -> Option<String> {
+        if let Err(error) = self.name_all() {
+            return Some(error.to_string());
+        }
         if !self.collects() {
             return None;
         }
@@ -234,7 +297,7 @@ fn encode<C: ColorType>(
     text: &str,
     meta: &SliceMeta,
     data: &[C::Inner],
-) -> Result<()>
+) -> Result<File>
 where
     [C::Inner]: TiffValue,
 {
@@ -261,11 +324,16 @@ where
     tags.write_tag(Tag::Artist, meta.artist.as_str()).map_err(failed)?;
     tags.write_tag(Tag::Software, concat!("wagiri ", env!("CARGO_PKG_VERSION"))).map_err(failed)?;
     image.write_data(data).map_err(failed)?;
-    let file = writer.into_inner().map_err(|e| Error::io(&place, "write", e.into_error()))?;
-    // Some file systems report a full disk only when the file is closed; ask now.
-    file.sync_data().map_err(|e| Error::io(&place, "write", e))
+    writer.into_inner().map_err(|e| Error::io(&place, "write", e.into_error()))
 }
 
 fn min_max(slice: &ArrayView2<f32>) -> (f32, f32) {
-    slice.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
+    let row_by_row = |(lo, hi): (f32, f32), row: ArrayView1<f32>| {
+        let (l, h) = finite_range(row.as_slice()?)?;
+        Some((lo.min(l), hi.max(h)))
+    };
+    let nothing = (f32::INFINITY, f32::NEG_INFINITY);
+    let quick = slice.outer_iter().try_fold(nothing, row_by_row);
+    // Strange strides, or values that are not numbers and are passed over.
+    quick.unwrap_or_else(|| slice.iter().fold(nothing, |(lo, hi), &v| (lo.min(v), hi.max(v))))
 }
