@@ -2,7 +2,8 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayViewMut2, arr1, arr2, s};
 use std::sync::{Arc, OnceLock};
-use wagiri::chain::survey::{check_half_turn, read_counts, read_references, read_sinograms, survey};
+use wagiri::chain::read::{read_counts, read_references, read_sinograms};
+use wagiri::chain::survey::{check_half_turn, survey};
 use wagiri::geometry::uniform_angles;
 use wagiri::preprocess::*;
 use wagiri::scan::{MemorySource, ScanOptions};

@@ -8,6 +8,7 @@ mod manifest;
 mod params;
 mod plan;
 mod prepare;
+pub mod read;
 mod registry;
 mod resume;
 mod run;
@@ -162,7 +163,7 @@ impl Chain {
         let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
         let ready = prepare::prepare(self, ctx, scan, &options, None, progress)?;
         let mut sink = MemorySink::new(row, 1, ready.prepared.cut.slice);
-        run::run(ctx, scan, &ready.prepared, &mut sink, progress)?;
+        run::run(ctx, scan, ready.prepared, &mut sink, progress)?;
         Ok(sink.volume.index_axis_move(Axis(0), 0))
     }
     /// All rows into TIFF files in `out_dir`, which is made if it does not exist.

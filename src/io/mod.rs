@@ -5,6 +5,7 @@
 mod angles;
 mod bytes;
 mod conv_bat;
+mod count;
 mod hamamatsu;
 mod hdf5;
 mod hipic;

@@ -1,5 +1,6 @@
 //! The trait behind every scan format.
 
+use super::band::{CountType, not_whole};
 use crate::error::{Error, Result};
 use ndarray::{Array2, ArrayViewMut2, ArrayViewMut3, Axis};
 use std::ops::Range;
@@ -32,6 +33,16 @@ pub enum Frame {
     HalfTurnFlat,
 }
 
+/// What comes at the price of one: the smallest part of the views that a file lets us read. Frames that lie plainly on
+/// disk have a grain of one row of one view; a compressed one has to be decoded in strips, tiles or chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grain {
+    /// Neighbouring views that are decoded together.
+    pub views: usize,
+    /// Neighbouring rows that are decoded together; bands begin at multiples of it.
+    pub rows: usize,
+}
+
 /// Frames that can be read by row band. Implementations are called from several threads at once.
 pub trait FrameSource: Send + Sync {
     /// Sizes; constant.
@@ -48,6 +59,21 @@ pub trait FrameSource: Send + Sync {
             self.read_rows(Frame::View(view), rows.clone(), out.index_axis_mut(Axis(1), k))?;
         }
         Ok(())
+    }
+
+    /// The type that holds every count of every view exactly.
+    fn count_type(&self) -> CountType {
+        CountType::F32
+    }
+
+    /// [`FrameSource::read_band`] without conversion. Only called where [`FrameSource::count_type`] is 16 bits.
+    fn read_band_u16(&self, _views: Range<usize>, _rows: Range<usize>, _out: ArrayViewMut3<u16>) -> Result<()> {
+        Err(not_whole())
+    }
+
+    /// How the views should be cut into bands: results do not depend on it, but times do.
+    fn grain(&self) -> Grain {
+        Grain { views: 1, rows: 1 }
     }
 
     /// Bytes on disk of one frame, for estimates; 0 if the frames are in memory.
@@ -98,7 +124,7 @@ impl std::fmt::Display for Fingerprint {
 }
 
 /// Refuses a band outside the detector or an output of the wrong shape; for implementations of [`FrameSource`].
-pub(crate) fn check_band(shape: ScanShape, rows: &Range<usize>, out: &ArrayViewMut2<f32>) -> Result<()> {
+pub(crate) fn check_band<T>(shape: ScanShape, rows: &Range<usize>, out: &ArrayViewMut2<T>) -> Result<()> {
     if rows.start > rows.end || rows.end > shape.rows || out.shape() != [rows.len(), shape.cols] {
         return Err(Error::invalid("rows", "rows outside the detector, or a buffer of the wrong size")
             .with("rows", format!("{rows:?}"))

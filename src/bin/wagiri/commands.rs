@@ -147,6 +147,7 @@ fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: Slic
     let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
     let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
     sink.write(row, slice)?;
+    sink.finish(&mut || Ok(()))?;
     let path = with_suffix(out, ".tif");
     std::fs::rename(sink.path(row), &path).map_err(|e| Error::io(path.display(), "rename", e))?;
     Ok(path)
