@@ -12,7 +12,7 @@ use std::time::Duration;
 use wagiri::chain::RECORD;
 use wagiri::geometry::uniform_angles;
 
-const ROWS: usize = 48;
+const ROWS: usize = 128;
 const COLS: usize = 48;
 const VIEWS: usize = 30;
 
@@ -133,8 +133,8 @@ fn killed_and_continued(kind: &[&str], prefix: &str, total_entries: usize, kills
     for trial in 0..kills {
         let out = folder.path().join(format!("killed {trial}"));
         let lines = (random.unit() * (total_entries + 1) as f64) as usize;
-        // The first moments, before any slice, take some tens of milliseconds.
-        let more = Duration::from_secs_f64(random.unit() * if lines == 0 { 0.1 } else { 0.01 });
+        // Some slices get their names together, so entries come in groups some tens of milliseconds apart.
+        let more = Duration::from_secs_f64(random.unit() * 0.08);
         let child =
             wagiri(&scan, &out, kind).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("it must start");
         kill_after(child, &out, lines, more);
@@ -146,6 +146,7 @@ fn killed_and_continued(kind: &[&str], prefix: &str, total_entries: usize, kills
         }
         let before = stamps(&out, prefix);
         let found = entries(&out).len();
+        println!("{place}: {found} of {total_entries} entries");
         if fs::read_to_string(out.join(RECORD)).is_ok_and(|t| t.contains("\ncheck = ")) {
             let said = ok(&scan, &out, &[kind, &["--resume"]].concat());
             assert!(found == 0 || said.contains("were made by an earlier run"), "{place}: {said}");
@@ -233,7 +234,7 @@ fn another_chain_rows_or_frames_are_refused_with_what_differs() {
     };
     refused(&["--filter", "ramp"], &["the chain changed", "was = recon.fbp center_px", "is = recon.fbp filter=ramp"]);
     refused(&["--type", "u16"], &["the chain changed", "is = write.tiff type=u16"]);
-    refused(&["--rows", "0..20"], &["the rows changed", "was = 0..48, is = 0..20"]);
+    refused(&["--rows", "0..20"], &["the rows changed", "was = 0..128, is = 0..20"]);
     refused(&["--views", "0..20"], &["the scan changed", "30 views", "20 views"]);
     // One byte in a frame, with the time that comes with it.
     let frames = scan.join("frames.tif");
@@ -242,7 +243,7 @@ fn another_chain_rows_or_frames_are_refused_with_what_differs() {
     fs::write(&frames, &bytes).expect("frames");
     refused(&[], &["the frames changed", "was = 3 files of "]);
     // Without resume the run starts over, and says so.
-    assert!(ok(&scan, &out, &[]).contains("starting over; an unfinished run of 48 slices was here"));
+    assert!(ok(&scan, &out, &[]).contains("starting over; an unfinished run of 128 slices was here"));
     assert_eq!(entries(&out).len(), ROWS);
 }
 
@@ -289,7 +290,7 @@ fn slices_that_are_missing_or_short_are_made_again() {
         fs::write(name(20), b"short").expect("a slice");
         fs::write(name(21).with_extension("tif.part"), b"being written").expect("a leftover");
         let said = ok(&scan, &out, &[kind, &["--resume"]].concat());
-        assert!(said.contains("46 of 48 slices were made by an earlier run"), "{said}");
+        assert!(said.contains("126 of 128 slices were made by an earlier run"), "{said}");
         assert!(files(&out) == expected, "{:?}", files(&out).keys());
     }
 }
@@ -300,7 +301,7 @@ fn old_slices_of_the_same_name_do_not_count_as_finished() {
     let (scan, out) = stopped(folder.path(), &["--filter", "ramp"]);
     let whole = folder.path().join("whole");
     ok(&scan, &whole, &[]);
-    // A new run with other parameters is stopped when it has made 10 slices; the other 38 are those of the first run.
+    // A new run with other parameters is stopped when it has made 10 slices; the others are those of the first run.
     ok(&scan, &out, &[]);
     cut(&out, 10);
     let old = folder.path().join("old");
@@ -381,7 +382,7 @@ fn runs_without_record_share_a_folder_and_leave_nothing_that_claims_their_slices
     assert!(fails(&scan, &out, &["--no-record", "--rows", "0..3"]).1.contains("another run is writing to this folder"));
     drop(held);
     let expected = files(&out);
-    for rows in ["0..20", "20..48"] {
+    for rows in ["0..20", "20..128"] {
         ok(&scan, &out, &["--no-record", "--rows", rows]);
         assert!(!out.join(RECORD).exists());
     }

@@ -2,8 +2,8 @@
 //!
 //! One text file, `wagiri-run.txt`. Its head is written before the first slice, checked by a fingerprint and forced to the
 //! disk, and never changed. After it comes one line for each file that is whole under its final name. A line is appended
-//! after the file was renamed, so that a process that is killed at any moment has at most done a slice that is not in the
-//! record: it is done again, with the same bytes. A power cut may lose the end of the record (the same), or files that the
+//! after the file was renamed, so that a process that is killed at any moment has at most done slices that are not in the
+//! record: those that were being written, and one that just got its name. They are done again, with the same bytes. A power cut may lose the end of the record (the same), or files that the
 //! record names: their lengths are compared with the recorded ones, and what is missing or short is done again.
 //!
 //! Old slices of the same name are no danger: the head replaces the old record before the first slice is written, and only
