@@ -36,16 +36,16 @@ fn peak_of(args: &[&str], scan: &Path, out: &Path) -> u64 {
 fn peak_memory_follows_the_budget_and_the_bytes_do_not() {
     let place = tempfile::tempdir().expect("a folder");
     let scan = place.path().join("scan");
-    make(&scan, Size { views: 320, rows: 48, cols: 512 }).expect("a scan");
-    let base = ["--center", "255.5", "--pixel-um", "1", "--threads", "2"];
+    make(&scan, Size { views: 240, rows: 48, cols: 384 }).expect("a scan");
+    let base = ["--center", "191.5", "--pixel-um", "1", "--threads", "2"];
     let run = |name: &str, more: &[&str]| {
         let out = place.path().join(name);
         (peak_of(&[&base[..], more].concat(), &scan, &out), out)
     };
     // What the program takes by itself: one row of a few kB needs no slab worth the name.
-    let (alone, _) = run("alone", &["--rows", "0..1", "--memory-gb", "0.02"]);
+    let (alone, _) = run("alone", &["--rows", "0..1", "--memory-gb", "0.016"]);
     let mut expected = None;
-    for megabytes in [20, 40, 80, 160] {
+    for megabytes in [16, 32, 64] {
         let budget = megabytes as u64 * 1_000_000;
         let (peak, out) = run(&megabytes.to_string(), &["--memory-gb", &(megabytes as f64 / 1e3).to_string()]);
         // A tenth, as for any budget, and what the allocator keeps for the threads of the reader and the writer.
