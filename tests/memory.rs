@@ -2,34 +2,22 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "bench/measure.rs"]
+mod measure;
 #[path = "bench/scan_maker.rs"]
 mod scan_maker;
 
+use measure::peak_memory;
 use scan_maker::{Size, make};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-/// Runs wagiri and returns the most memory it had in RAM, bytes: the high-water mark that the kernel keeps, looked at every
-/// millisecond until the program ends.
+/// Runs wagiri and returns the most memory it had in RAM, bytes.
 fn peak_of(args: &[&str], scan: &Path, out: &Path) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagiri"));
-    command.arg("run").arg(scan).arg(out).args(args).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().expect("wagiri must start");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let ended = child.try_wait().expect("a child");
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(1024 * kib.unwrap_or(0));
-        if let Some(ended) = ended {
-            assert!(ended.success(), "{args:?}");
-            return peak;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let (ended, peak) = peak_memory(command.arg("run").arg(scan).arg(out).args(args));
+    assert!(ended.success(), "{args:?}");
+    peak
 }
 
 #[test]
