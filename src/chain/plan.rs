@@ -60,10 +60,7 @@ impl Cut {
     /// Bands of own rows that are left, in order.
     pub fn slabs(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (step, grain) = (self.slab_rows, self.grain_rows);
-        self.left.clone().into_iter().flat_map(move |Range { start, end }| {
-            let cut = move |a: usize| a.max(start)..(a + step).min(end);
-            (start / grain * grain..end).step_by(step).map(cut).filter(|band| !band.is_empty())
-        })
+        self.left.clone().into_iter().flat_map(move |run| bands(run, step, grain))
     }
     /// Rows that are not left.
     pub fn finished(&self) -> usize {
@@ -71,9 +68,14 @@ impl Cut {
     }
     /// Parts of a slab, in order.
     pub fn parts(&self, slab: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
-        let (step, end) = (self.part_rows, slab.end);
-        slab.step_by(step).map(move |a| a..(a + step).min(end))
+        bands(slab, self.part_rows, 1)
     }
+}
+
+/// Bands of `step` rows; all but the first begin at multiples of `grain` rows of the detector.
+fn bands(Range { start, end }: Range<usize>, step: usize, grain: usize) -> impl Iterator<Item = Range<usize>> {
+    let first = start / grain * grain;
+    (first..end).step_by(step).map(move |a| a.max(start)..(a + step).min(end)).filter(|band| !band.is_empty())
 }
 
 /// Plans of all stages for slabs of `rows` own rows.

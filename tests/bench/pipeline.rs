@@ -4,16 +4,19 @@
 //! `cargo bench --bench pipeline -- [ROWS [COLS [VIEWS]]]`; without numbers 64 slices of 2048 columns and 1800 views, which
 //! take 0.5 GB on the disk and another 1.1 GB for the slices. Everything is made below `target/tmp`; the scan stays.
 
+mod measure;
 mod scan_maker;
 
+use measure::{peak_memory, processor_seconds};
 use ndarray::{Array3, ArrayView2, ArrayViewMut2, ArrayViewMut3, s};
 use scan_maker::{Size, make};
 use std::f64::consts::PI;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
 use wagiri::chain::{RunOptions, SliceSink};
 use wagiri::geometry::{Center, uniform_angles};
 use wagiri::io::{SampleType, SliceMeta, TiffSink};
@@ -36,32 +39,18 @@ fn main() {
         size.rows, size.cols, size.views
     );
 
-    let (read_s, write_s) = (read_alone(&scan), write_alone(&out, size));
-    println!("| what | threads | s on the clock | s per slice |\n| --- | --- | --- | --- |");
-    let row = |what: &str, threads: usize, seconds: f64, slices: usize| {
-        println!("| {what} | {threads} | {seconds:.2} | {:.3} |", seconds / slices as f64);
-    };
-    row("reading alone", 1, read_s, size.rows);
-    row("writing alone", 1, write_s, size.rows);
-    let compute_s = compute_alone(&chain, size, size.rows, threads);
-    row("computing alone", threads, compute_s, size.rows);
-    let run_s = clock(|| whole(&chain, &scan, &out, threads));
-    row("everything", threads, run_s, size.rows);
-    row("computing alone", 1, compute_alone(&chain, size, size.rows, 1), size.rows);
-    for slices in [16, 64, 256] {
-        row(
-            &format!("computing alone, {slices} slices"),
-            threads,
-            compute_alone(&chain, size, slices, threads),
-            slices,
-        );
+    println!("| what | threads | slices | s on the clock | core-s per slice |\n| --- | --- | --- | --- | --- |");
+    let (all, counts) = (size.rows, counts(size));
+    let disk =
+        row("reading alone", 1, all, || read_alone(&scan)) + row("writing alone", 1, all, || write_alone(&out, size));
+    let compute = row("computing alone", threads, all, || compute_alone(&chain, &counts, all, threads));
+    let run = row("everything", threads, all, || whole(&chain, &scan, &out, threads));
+    for slices in [16, 32, 256] {
+        row("computing alone", threads, slices, || compute_alone(&chain, &counts, slices, threads));
     }
-    let slower = (read_s + write_s).max(compute_s);
-    println!(
-        "\nEverything takes {:.2} x the slower of disk ({:.2} s) and computing.\n",
-        run_s / slower,
-        read_s + write_s
-    );
+    row("computing alone", 1, 32, || compute_alone(&chain, &counts, 32, 1));
+    let ratio = run / disk.max(compute);
+    println!("\nEverything takes {ratio:.2} x the slower of disk ({disk:.2} s) and computing ({compute:.2} s).\n");
 
     println!(
         "| budget, GiB | peak, GiB | peak / budget | s on the clock | same bytes |\n| --- | --- | --- | --- | --- |"
@@ -77,6 +66,15 @@ fn main() {
         println!("| {gib} | {peak_gib:.2} | {:.2} | {seconds:.2} | {same} |", peak_gib / gib as f64);
     }
     let _ = fs::remove_dir_all(&out);
+}
+
+/// Prints a line of the table; `work` returns its seconds on the clock.
+fn row(what: &str, threads: usize, slices: usize, work: impl FnOnce() -> f64) -> f64 {
+    let before = processor_seconds();
+    let seconds = work();
+    let core = before.zip(processor_seconds()).map_or(f64::NAN, |(before, after)| after - before);
+    println!("| {what} | {threads} | {slices} | {seconds:.2} | {:.3} |", core / slices as f64);
+    seconds
 }
 
 fn clock(work: impl FnOnce()) -> f64 {
@@ -122,7 +120,7 @@ fn write_alone(out: &Path, size: Size) -> f64 {
 
 /// 16 rows of counts in memory, shown again and again: no disk, any number of rows.
 struct Shown {
-    counts: Array3<u16>,
+    counts: Arc<Array3<u16>>,
     shape: ScanShape,
 }
 
@@ -165,20 +163,28 @@ impl SliceSink for Nowhere {
     }
 }
 
-fn compute_alone(chain: &str, size: Size, rows: usize, threads: usize) -> f64 {
-    let counts = Array3::from_shape_fn((16, size.views, size.cols), |(z, m, n)| {
+/// `[row, view, col]`: a disc, and some noise.
+fn counts(size: Size) -> Arc<Array3<u16>> {
+    let line = |n: usize| {
         let d = (n as f64 - size.cols as f64 / 2.0) / size.cols as f64;
-        let chord = (0.16 - d * d).max(0.0).sqrt();
-        (100.0 + 20_000.0 * (-2.0 * chord).exp()) as u16 + ((m * 31 + n * 17 + z * 7) % 101) as u16
-    });
-    let shape = ScanShape { views: size.views, rows, cols: size.cols, flats: 1 };
+        (100.0 + 20_000.0 * (-2.0 * (0.16 - d * d).max(0.0).sqrt()).exp()) as u16
+    };
+    let line: Vec<u16> = (0..size.cols).map(line).collect();
+    Arc::new(Array3::from_shape_fn((16, size.views, size.cols), |(z, m, n)| {
+        line[n] + ((m * 31 + n * 17 + z * 7) % 101) as u16
+    }))
+}
+
+fn compute_alone(chain: &str, counts: &Arc<Array3<u16>>, rows: usize, threads: usize) -> f64 {
+    let (_, views, cols) = counts.dim();
+    let shape = ScanShape { views, rows, cols, flats: 1 };
     let info = ScanInfo {
-        angles_rad: uniform_angles(size.views, 0.0, PI),
-        view_time: (0..size.views).map(|m| m as f64).collect(),
+        angles_rad: uniform_angles(views, 0.0, PI),
+        view_time: (0..views).map(|m| m as f64).collect(),
         flat_time: vec![0.0],
         ..ScanInfo::default()
     };
-    let scan = Scan::new(Box::new(Shown { counts, shape }), info).expect("a scan");
+    let scan = Scan::new(Box::new(Shown { counts: counts.clone(), shape }), info).expect("a scan");
     let ctx = context(threads);
     let chain = Chain::parse(&ctx.registry(), chain).expect("a chain");
     clock(|| {
@@ -187,12 +193,14 @@ fn compute_alone(chain: &str, size: Size, rows: usize, threads: usize) -> f64 {
     })
 }
 
-fn whole(chain: &str, scan: &Path, out: &Path, threads: usize) {
+fn whole(chain: &str, scan: &Path, out: &Path, threads: usize) -> f64 {
     let _ = fs::remove_dir_all(out);
-    let scan = wagiri::io::open(scan, &ScanOptions::default()).expect("the scan");
-    let ctx = context(threads);
-    let chain = Chain::parse(&ctx.registry(), chain).expect("a chain");
-    chain.run(&ctx, &scan, out, &RunOptions::default(), &mut Progress::silent()).expect("a run");
+    clock(|| {
+        let scan = wagiri::io::open(scan, &ScanOptions::default()).expect("the scan");
+        let ctx = context(threads);
+        let chain = Chain::parse(&ctx.registry(), chain).expect("a chain");
+        chain.run(&ctx, &scan, out, &RunOptions::default(), &mut Progress::silent()).expect("a run");
+    })
 }
 
 /// Peak memory in RAM of the program with a budget, bytes; 0 where the system does not tell it.
@@ -200,20 +208,9 @@ fn peak_of_program(chain: &str, scan: &Path, out: &Path, gb: f64) -> u64 {
     let _ = fs::remove_dir_all(out);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagiri"));
     command.arg("run").arg(scan).arg(out).args(["--chain", chain, "--memory-gb", &gb.to_string()]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let ended = child.try_wait().expect("a child");
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        peak = peak.max(line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024);
-        if let Some(ended) = ended {
-            assert!(ended.success(), "the program failed with {gb} GB");
-            return peak;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let (ended, peak) = peak_memory(&mut command);
+    assert!(ended.success(), "the program failed with {gb} GB");
+    peak
 }
 
 /// A number that two volumes share only if all bytes do (FNV-1a).
