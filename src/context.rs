@@ -36,7 +36,7 @@ impl FromStr for Device {
 pub struct ContextOptions {
     /// Compute threads; default all cores.
     pub threads: Option<usize>,
-    /// Memory for slabs and buffers, bytes; default half of what is available now.
+    /// Memory for slabs and buffers, bytes; default half of what is available now to this machine or container.
     pub memory_bytes: Option<u64>,
     /// Where to compute.
     pub device: Device,
@@ -141,8 +141,10 @@ impl Drop for JoinOnDrop {
 fn available_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
+    // A container may get less than the machine has. Files in its cache count as used there, but are given up on demand.
+    let of_container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory.saturating_sub(limits.rss));
     // Some platforms and containers report nothing; 4 GiB is what any supported machine has.
-    match system.available_memory() {
+    match system.available_memory().min(of_container) {
         0 => 4 << 30,
         bytes => bytes,
     }

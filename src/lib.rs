@@ -41,7 +41,7 @@ mod slab;
 pub use chain::Chain;
 pub use context::{Context, ContextOptions, Device, DeviceInfo};
 pub use error::{ERROR_TABLE, Error, ErrorKind, Result};
-pub use progress::{CancelFlag, Progress, Report};
+pub use progress::{CancelFlag, PhaseTime, Progress, Report};
 pub use scan::Scan;
 pub use slab::{Domain, Halo, References, Slab, SlabShape};
 

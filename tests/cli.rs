@@ -221,3 +221,45 @@ fn output_that_nobody_can_read_neither_panics_nor_hides_the_exit_code() {
     assert_eq!(lost.status.code(), Some(6));
     assert_eq!(String::from_utf8_lossy(&lost.stderr).lines().count(), 1);
 }
+
+#[test]
+fn progress_as_json_is_an_object_per_line_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Characters that JSON must escape come back in the summary.
+    let rec = folder.path().join("a \"quoted\" \\ 再構成");
+    let scan = data("ct-rec-100/s180");
+    let lines = |output: &Output| -> Vec<serde_json::Value> {
+        let stderr = std::str::from_utf8(&output.stderr).expect("UTF-8");
+        stderr.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+    };
+    let output = wagiri(&["run", text(&scan), text(&rec), "--progress", "json"]);
+    assert!(output.status.success());
+    let all = lines(&output);
+    assert_eq!(all[0]["event"], "start");
+    assert!(all.iter().any(|l| l["event"] == "message" && l["level"] == "info"));
+    let done = all.iter().rfind(|l| l["event"] == "progress").expect("progress");
+    assert_eq!(
+        (done["done"].as_u64(), done["total"].as_u64(), done["fraction"].as_f64()),
+        (Some(3), Some(3), Some(1.0))
+    );
+    let summary = all.last().expect("a line");
+    assert_eq!((summary["event"].as_str(), summary["out"].as_str()), (Some("summary"), Some(text(&rec))));
+    assert_eq!((summary["slices"].as_u64(), summary["found"].as_u64()), (Some(3), Some(0)));
+    let times = summary["times_s"].as_object().expect("times");
+    let sum: f64 = times.values().map(|t| t.as_f64().expect("seconds")).sum();
+    // Rounded to a millisecond each.
+    assert!(
+        times.contains_key("recon.fbp") && sum <= summary["elapsed_s"].as_f64().expect("seconds") + 0.01,
+        "{summary}"
+    );
+    assert!(summary["chain"].as_str().is_some_and(|c| c.contains("center_px=")), "{summary}");
+
+    let output = wagiri(&["run", text(&scan), text(&rec), "--progress", "json", "--rows", "0..9"]);
+    assert_eq!(output.status.code(), Some(2));
+    let all = lines(&output);
+    let error = all.last().expect("a line");
+    assert_eq!((error["event"].as_str(), error["kind"].as_str()), (Some("error"), Some("INVALID")));
+    assert_eq!(error["exit_code"].as_u64(), Some(2));
+    assert!(error["text"].as_str().is_some_and(|t| t.contains("the detector has rows 0..3")), "{error}");
+    assert!(fails(&["run", text(&scan), text(&rec), "--progress", "xml"]).1.contains("expected auto, none or json"));
+}

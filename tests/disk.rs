@@ -32,7 +32,7 @@ fn shell(command: &mut Command, disk: &Path) -> Output {
 fn a_full_disk_leaves_finished_slices_and_nothing_half_written() {
     // Each slice of the tooth scan is 640 x 640 x 4 = 1.64 MB: one fits, two do not.
     let script = "\"$WAGIRI\" run \"$SCAN\" \"$DISK/rec\" --center 295.8 --pixel-um 1 --slab-rows 1; \
-                  code=$?; ls -A \"$DISK/rec\"; exit $code";
+                  code=$?; rm \"$DISK/rec/wagiri-run.txt\"; ls -A \"$DISK/rec\"; exit $code";
     let Some(output) = on_tmpfs("size=2500k", script) else { return };
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("rec00001.tif: cannot write: the disk is full"), "{stderr}");
@@ -50,6 +50,16 @@ fn a_read_only_output_folder_gets_a_sentence() {
     assert_eq!(output.status.code(), Some(6), "{stderr}");
 }
 
+#[test]
+fn a_run_is_not_continued_in_a_folder_that_became_read_only() {
+    let run = "\"$WAGIRI\" run \"$SCAN\" \"$DISK/rec\" --center 295.8 --pixel-um 1";
+    let script = format!("{run} || exit 98; mount -o remount,ro \"$DISK\" || exit 99; {run} --resume");
+    let Some(output) = on_tmpfs("size=8m", &script) else { return };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("cannot write to the output folder: the file system is read-only"), "{stderr}");
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+}
+
 /// A limit on the size of files stands in for a full disk where nothing can be mounted.
 #[test]
 fn a_file_that_cannot_be_written_to_its_end_is_not_left_behind() {
@@ -60,5 +70,7 @@ fn a_file_that_cannot_be_written_to_its_end_is_not_left_behind() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("rec00000.tif: cannot write: "), "{stderr}");
     assert_eq!(output.status.code(), Some(6), "{stderr}");
-    assert_eq!(std::fs::read_dir(place.path().join("rec")).expect("the folder").count(), 0);
+    let left =
+        std::fs::read_dir(place.path().join("rec")).expect("the folder").map(|e| e.expect("an entry").file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [wagiri::chain::RECORD]);
 }

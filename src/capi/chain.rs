@@ -2,6 +2,7 @@
 
 use super::context::wagiri_context;
 use super::error::wagiri_error;
+use super::report::{in_full, wagiri_reporter};
 use super::scan::wagiri_scan;
 use super::types::{
     Versioned, axis_line, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
@@ -29,9 +30,14 @@ pub struct wagiri_run_options {
     pub row_end: u64,
     /// Rows in one slab; 0 takes as many as the memory budget allows. The pixels do not depend on it.
     pub slab_rows: u64,
+    /// 1 continues the run that was stopped in the folder, which must be of the same version, chain, rows and frames; the
+    /// bytes are those of a run that was never stopped. For `wagiri_chain_run` only.
+    pub resume: u64,
+    /// Called instead of `progress`, with its `user`; may be NULL.
+    pub report: wagiri_reporter,
 }
 
-// SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
+// SAFETY: repr(C), `u32` first, numbers and pointers only (NULL for the function), no padding at the end.
 unsafe impl Versioned for wagiri_run_options {
     const FIRST_SIZE: usize = 32;
 }
@@ -85,6 +91,8 @@ pub struct wagiri_summary {
     pub minimum: f32,
     /// Largest value of the volume, 1/cm.
     pub maximum: f32,
+    /// How many of the slices an earlier run had finished.
+    pub found: u64,
 }
 
 // SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
@@ -98,7 +106,15 @@ impl wagiri_summary {
         log::info!("{} slices made by: {}", summary.slices, summary.chain);
         let (center_px, center_px_per_row) = axis_line(summary.center);
         let (minimum, maximum) = summary.range;
-        wagiri_summary { struct_size: 0, slices: summary.slices as u64, center_px, center_px_per_row, minimum, maximum }
+        wagiri_summary {
+            struct_size: 0,
+            slices: summary.slices as u64,
+            center_px,
+            center_px_per_row,
+            minimum,
+            maximum,
+            found: summary.found as u64,
+        }
     }
 }
 
@@ -138,10 +154,14 @@ impl SliceSink for CallbackSink {
 }
 
 fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
+    if options.resume > 1 {
+        return Err(Error::invalid("resume", "expected 0 or 1").with("resume", options.resume));
+    }
     Ok(RunOptions {
         rows: range("rows", options.row_start, options.row_end)?,
         slab_rows: (options.slab_rows > 0).then_some(options.slab_rows as usize),
-        artist: None,
+        resume: options.resume == 1,
+        ..RunOptions::default()
     })
 }
 
@@ -196,7 +216,8 @@ pub unsafe extern "C" fn wagiri_chain_plan(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, ctx: shared, chain: shared, scan: shared, options: options, progress: report, out: fill => {
-        let plan = chain.inner.plan(&ctx.inner, &scan.inner, &run_options(&options)?, &mut progress(user))?;
+        let mut progress = in_full(options.report, user, progress);
+        let plan = chain.inner.plan(&ctx.inner, &scan.inner, &run_options(&options)?, &mut progress)?;
         log_remarks(&plan.remarks);
         let (center_px, center_px_per_row) = axis_line(plan.center);
         out.set(wagiri_plan {
@@ -241,9 +262,12 @@ pub unsafe extern "C" fn wagiri_chain_preview(
 }
 
 /// Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
-/// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
-/// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
-/// must not share a folder.
+/// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written. The
+/// folder also gets wagiri-run.txt, by which `options->resume` continues the run. `options`, `progress` and `summary` may be
+/// NULL; else set `summary->struct_size` first. Thread-safe, but two runs cannot share a folder.
+///
+/// WAGIRI_INVALID: another run is writing to the folder, or the run in it cannot be continued, because something changed.
+/// WAGIRI_NOT_FOUND: there is no run to continue. WAGIRI_FORMAT: wagiri-run.txt is damaged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_chain_run(
     ctx: *const wagiri_context,
@@ -258,9 +282,10 @@ pub unsafe extern "C" fn wagiri_chain_run(
 ) -> wagiri_status {
     entry!(err, ctx: shared, chain: shared, scan: shared, out_dir: text, options: options, progress: report,
            summary: optional_fill => {
+        let mut progress = in_full(options.report, user, progress);
         let options = run_options(&options)?;
         let dir = Path::new(out_dir);
-        let done = chain.inner.run(&ctx.inner, &scan.inner, dir, &options, &mut progress(user))?;
+        let done = chain.inner.run(&ctx.inner, &scan.inner, dir, &options, &mut progress)?;
         let done = wagiri_summary::new(&done);
         summary.iter().for_each(|s| s.set(done));
         Ok(())
@@ -284,9 +309,10 @@ pub unsafe extern "C" fn wagiri_chain_run_to(
     entry!(err, ctx: shared, chain: shared, scan: shared, options: options, progress: report,
            summary: optional_fill => {
         let call = slice.ok_or_else(|| Error::invalid("slice", "must not be NULL"))?;
+        let mut progress = in_full(options.report, user, progress);
         let options = run_options(&options)?;
         let mut sink = CallbackSink { call, user: slice_user };
-        let done = chain.inner.run_into(&ctx.inner, &scan.inner, &mut sink, &options, &mut progress(user))?;
+        let done = chain.inner.run_into(&ctx.inner, &scan.inner, &mut sink, &options, &mut progress)?;
         let done = wagiri_summary::new(&done);
         summary.iter().for_each(|s| s.set(done));
         Ok(())

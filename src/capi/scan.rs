@@ -5,7 +5,7 @@ use super::error::wagiri_error;
 use super::types::{
     CTexts, Versioned, c_text, expect_shape, range, wagiri_progress, wagiri_status, wagiri_view, wagiri_view_mut,
 };
-use crate::chain::survey::read_sinograms;
+use crate::chain::read::read_sinograms;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
 use crate::scan::{Frame, MemorySource, Scan, ScanOptions};

@@ -153,7 +153,7 @@ macro_rules! layouts {
 
 #[test]
 fn structs_lie_in_memory_as_the_header_says() {
-    use super::{chain::*, context::*, ops::*, scan::*, stages::*};
+    use super::{chain::*, context::*, ops::*, report::*, scan::*, stages::*};
     let (rust, source) = layouts! {
         wagiri_view { data, shape, stride }
         wagiri_view_mut { data, shape, stride }
@@ -173,12 +173,16 @@ fn structs_lie_in_memory_as_the_header_says() {
         wagiri_param {
             struct_size, kind, accepts_auto, choice_count, name, unit, help, default_text, choices, minimum, maximum
         }
-        wagiri_run_options { struct_size, row_start, row_end, slab_rows }
+        wagiri_run_options { struct_size, row_start, row_end, slab_rows, resume, report }
+        wagiri_phase { id, seconds }
+        wagiri_report {
+            struct_size, phase_count, done, total, fraction, elapsed_s, eta_s, slices_per_s, phases
+        }
         wagiri_plan {
             struct_size, row_start, row_end, slab_rows, memory_bytes, disk_bytes, slice_height, slice_width,
             center_px, center_px_per_row, pixel_um
         }
-        wagiri_summary { struct_size, slices, center_px, center_px_per_row, minimum, maximum }
+        wagiri_summary { struct_size, slices, center_px, center_px_per_row, minimum, maximum, found }
     };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let header = std::fs::read_to_string(root.join("src/capi/wagiri.h")).unwrap();
@@ -220,7 +224,7 @@ fn every_appended_field_will_change_the_size() {
     check::<wagiri_center>(offset_of!(wagiri_center, score) + 8);
     check::<wagiri_stage>(offset_of!(wagiri_stage, summary) + 8);
     check::<wagiri_param>(offset_of!(wagiri_param, maximum) + 8);
-    check::<wagiri_run_options>(offset_of!(wagiri_run_options, slab_rows) + 8);
+    check::<wagiri_run_options>(offset_of!(wagiri_run_options, report) + 8);
     check::<wagiri_plan>(offset_of!(wagiri_plan, pixel_um) + 8);
-    check::<wagiri_summary>(offset_of!(wagiri_summary, maximum) + 4);
+    check::<wagiri_summary>(offset_of!(wagiri_summary, found) + 8);
 }

@@ -24,7 +24,7 @@
 
 // ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 // least the same minor; compare with `wagiri_abi_version()`.
-#define WAGIRI_ABI_VERSION 65536
+#define WAGIRI_ABI_VERSION 65537
 
 // Bit of `wagiri_features()`: plugins can be loaded.
 #define WAGIRI_FEATURE_PLUGINS 1
@@ -125,6 +125,43 @@ typedef struct wagiri_scan wagiri_scan;
 // WAGIRI_INTERNAL.
 typedef int32_t wagiri_status;
 
+// A part of a run and the wall time spent on it so far. The parts do not overlap: the largest is what limits the run.
+// This struct never grows.
+typedef struct wagiri_phase {
+  // "prepare" (survey, search of the axis), "read" (waiting for the reader), the id of a stage, or "write" (waiting for
+  // the writer, and the conversion at the end of 16- or 8-bit output with an open range). New ids may be added.
+  const char *id;
+  // Seconds.
+  double seconds;
+} wagiri_phase;
+
+// How far a run is. Everything in it is valid during the callback only.
+typedef struct wagiri_report {
+  // sizeof(wagiri_report) of the loaded library.
+  uint32_t struct_size;
+  // Entries of `phases`.
+  uint32_t phase_count;
+  // Slices finished, by an earlier run too if this one continues it.
+  uint64_t done;
+  // Slices in all.
+  uint64_t total;
+  // Finished part of the work, 0 to 1; moves inside a slice too.
+  double fraction;
+  // Seconds since the run began.
+  double elapsed_s;
+  // Estimated seconds left; negative while there is nothing to estimate from.
+  double eta_s;
+  // Slices per second of late, waiting included; 0 while there is nothing to measure.
+  double slices_per_s;
+  // In order of first use.
+  const struct wagiri_phase *phases;
+} wagiri_report;
+
+// As `wagiri_progress`, with all figures: called instead of it if both are given, with the same `user`. 0 continues,
+// anything else cancels. Must return normally: no C++ exception, no longjmp.
+typedef int32_t (*wagiri_reporter)(void *user,
+                                   const struct wagiri_report *report);
+
 // What part of a scan to run, and how. Set `struct_size` to sizeof; every other field may be 0.
 typedef struct wagiri_run_options {
   // sizeof(wagiri_run_options).
@@ -135,6 +172,11 @@ typedef struct wagiri_run_options {
   uint64_t row_end;
   // Rows in one slab; 0 takes as many as the memory budget allows. The pixels do not depend on it.
   uint64_t slab_rows;
+  // 1 continues the run that was stopped in the folder, which must be of the same version, chain, rows and frames; the
+  // bytes are those of a run that was never stopped. For `wagiri_chain_run` only.
+  uint64_t resume;
+  // Called instead of `progress`, with its `user`; may be NULL.
+  wagiri_reporter report;
 } wagiri_run_options;
 
 // Called during long work, always on the thread that called the long function, several times a second. `done` of
@@ -193,6 +235,8 @@ typedef struct wagiri_summary {
   float minimum;
   // Largest value of the volume, 1/cm.
   float maximum;
+  // How many of the slices an earlier run had finished.
+  uint64_t found;
 } wagiri_summary;
 
 // Pixels of the caller that are read: `shape` counts and `stride` distances in elements (not bytes) of the three
@@ -510,9 +554,12 @@ wagiri_status wagiri_chain_preview(const struct wagiri_context *ctx,
                                    struct wagiri_error **err);
 
 // Makes all slices and writes them as TIFF files into the folder `out_dir`, which is made if it does not exist. Files
-// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written.
-// `options`, `progress` and `summary` may be NULL; else set `summary->struct_size` first. Thread-safe, but two runs
-// must not share a folder.
+// are written aside and renamed: after an error or a cancelled run finished slices stay and none is half-written. The
+// folder also gets wagiri-run.txt, by which `options->resume` continues the run. `options`, `progress` and `summary` may be
+// NULL; else set `summary->struct_size` first. Thread-safe, but two runs cannot share a folder.
+//
+// WAGIRI_INVALID: another run is writing to the folder, or the run in it cannot be continued, because something changed.
+// WAGIRI_NOT_FOUND: there is no run to continue. WAGIRI_FORMAT: wagiri-run.txt is damaged.
 wagiri_status wagiri_chain_run(const struct wagiri_context *ctx,
                                const struct wagiri_chain *chain,
                                const struct wagiri_scan *scan,

@@ -9,7 +9,7 @@ use crate::recon::pad::{edge_and_mean, is_truncated};
 use crate::recon::{Engine, Fbp, FbpOptions, Filter};
 use crate::rings;
 use crate::slab::{Domain, Halo, Slab, SlabShape};
-use ndarray::{Array3, Axis};
+use ndarray::Axis;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -363,7 +363,7 @@ impl Worker for FbpWorker<'_> {
         let centers: Vec<f64> =
             (0..rows).map(|i| self.stage.center.at(slab.detector_row(i, self.stage.rows))).collect();
         let padded = self.padded(&slab, run);
-        let mut out = Array3::zeros((rows, cols, cols));
+        let mut out = run.array([rows, cols, cols]);
         // Runs of slices that share the decision go through one engine.
         let mut start = 0;
         while start < rows {
@@ -386,6 +386,7 @@ impl Worker for FbpWorker<'_> {
         let own = &padded[slab.halo.below..rows - slab.halo.above];
         self.slices += own.len();
         self.padded_slices += own.iter().filter(|p| **p).count();
+        run.recycle(slab.data);
         Ok(Slab { data: out, domain: Domain::Volume, ..slab })
     }
     fn remarks(&self) -> Vec<String> {

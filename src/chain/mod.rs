@@ -4,10 +4,13 @@
 
 mod axis;
 mod builtin;
+mod manifest;
 mod params;
 mod plan;
 mod prepare;
+pub mod read;
 mod registry;
+mod resume;
 mod run;
 mod spec;
 mod stage;
@@ -16,6 +19,7 @@ mod write;
 
 pub use crate::io::SliceSink;
 pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
+pub use manifest::RECORD;
 pub(crate) use params::parse as parse_param;
 pub use params::{Params, nearest};
 pub use registry::Registry;
@@ -25,10 +29,9 @@ pub use write::WRITE_TIFF;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::io::{MemorySink, SampleType, SliceMeta, TiffSink};
-use crate::progress::Progress;
+use crate::io::{MemorySink, SampleType};
+use crate::progress::{PhaseTime, Progress};
 use crate::scan::Scan;
-use crate::slab::Domain;
 use ndarray::{Array2, Axis};
 use std::ops::Range;
 use std::path::Path;
@@ -52,6 +55,18 @@ pub struct RunOptions {
     pub slab_rows: Option<usize>,
     /// Artist tag of the files; `wagiri` if `None`.
     pub artist: Option<String>,
+    /// Continue the run in the folder, which must be of the same version, chain, rows and frames. Its finished slices are
+    /// not touched and the values it found are used again; all bytes are those of a run that was never stopped.
+    pub resume: bool,
+    /// Leave no record in the folder. Such a run cannot be continued, and several may write to one folder at the same time,
+    /// each its own slices. An earlier record is removed.
+    pub unrecorded: bool,
+}
+
+impl RunOptions {
+    fn artist(&self) -> &str {
+        self.artist.as_deref().unwrap_or("wagiri")
+    }
 }
 
 /// What a run will take; nothing is computed but the axis where it is `auto`.
@@ -78,8 +93,10 @@ pub struct ChainPlan {
 /// What a run did.
 #[derive(Clone, Debug)]
 pub struct RunSummary {
-    /// Slices written.
+    /// Slices of the volume, all finished now.
     pub slices: usize,
+    /// How many of them an earlier run had finished, so that nothing was done for them.
+    pub found: usize,
     /// Detector rows (slice numbers).
     pub rows: Range<usize>,
     /// Rows that were read at a time.
@@ -92,6 +109,8 @@ pub struct RunSummary {
     pub range: (f32, f32),
     /// Repairs and remarks, each once, with numbers.
     pub remarks: Vec<String>,
+    /// What the time was spent on.
+    pub times: Vec<PhaseTime>,
     /// The chain with every value that was found, ready to be run again.
     pub chain: String,
 }
@@ -121,7 +140,7 @@ impl Chain {
     }
     /// Memory, disk and slabs of a run.
     pub fn plan(&self, ctx: &Context, scan: &Scan, options: &RunOptions, progress: &mut Progress) -> Result<ChainPlan> {
-        let ready = prepare::prepare(self, ctx, scan, options, progress)?;
+        let ready = prepare::prepare(self, ctx, scan, options, None, progress)?;
         let cut = &ready.prepared.cut;
         let sample = self.sample_type();
         let pixels = (cut.slice[0] * cut.slice[1]) as u64 * cut.rows.len() as u64;
@@ -142,12 +161,15 @@ impl Chain {
     /// One slice, without writing anything.
     pub fn preview(&self, ctx: &Context, scan: &Scan, row: usize, progress: &mut Progress) -> Result<Array2<f32>> {
         let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
-        let ready = prepare::prepare(self, ctx, scan, &options, progress)?;
+        let ready = prepare::prepare(self, ctx, scan, &options, None, progress)?;
         let mut sink = MemorySink::new(row, 1, ready.prepared.cut.slice);
-        run::run(ctx, scan, &ready.prepared, &mut sink, progress)?;
+        run::run(ctx, scan, ready.prepared, &mut sink, progress)?;
         Ok(sink.volume.index_axis_move(Axis(0), 0))
     }
     /// All rows into TIFF files in `out_dir`, which is made if it does not exist.
+    ///
+    /// The folder gets a record of the run ([`RECORD`]), by which `options.resume` continues it after it was stopped in any
+    /// way; see `docs/running.md`. Slices of an earlier run are replaced. An error if another run is writing to the folder.
     pub fn run(
         &self,
         ctx: &Context,
@@ -156,21 +178,7 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        // HiPic frames are named by a letter and a number only, and ct-rec's users keep slices beside them.
-        let frames_in = if scan.info().format == "hipic" { &[] } else { scan.info().folders.as_slice() };
-        TiffSink::check_dir(out_dir, frames_in)?;
-        let ready = prepare::prepare(self, ctx, scan, options, progress)?;
-        let meta = SliceMeta {
-            pixel_um: ready.geometry.pixel_um,
-            center: ready.geometry.center,
-            views: scan.shape().views,
-            angle_offset_rad: ready.angle_offset_rad,
-            artist: options.artist.clone().unwrap_or_else(|| "wagiri".into()),
-            prefix: (ready.output == Domain::Sinogram).then(|| "s".into()),
-        };
-        let range = (self.write.float("min"), self.write.float("max"));
-        let mut sink = TiffSink::new(out_dir, self.sample_type(), range, meta)?;
-        ready.run(ctx, scan, &mut sink, progress)
+        resume::run(self, ctx, scan, out_dir, options, progress)
     }
     /// All rows into a sink of the caller; `write.tiff` of the chain is not used.
     pub fn run_into(
@@ -181,7 +189,10 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        prepare::prepare(self, ctx, scan, options, progress)?.run(ctx, scan, sink, progress)
+        if options.resume {
+            return Err(Error::invalid("resume", "only a run into a folder can be continued"));
+        }
+        prepare::prepare(self, ctx, scan, options, None, progress)?.run(ctx, scan, sink, progress)
     }
     fn sample_type(&self) -> SampleType {
         match self.write.text("type") {

@@ -1,27 +1,33 @@
 //! Reader thread → compute on the calling thread → writer thread, over bounded queues.
 
-use super::plan::{Cut, QUEUE, stage_plans};
-use super::stage::{Run, Stage, Worker};
-use super::survey::read_counts;
+use super::plan::{Cut, stage_plans};
+use super::read::{Kept, RawSlab, Reader, reader_threads};
+use super::stage::{Arrays, Run, Stage, Worker};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::SliceSink;
-use crate::progress::Progress;
-use crate::scan::Scan;
-use crate::slab::{Domain, References, Slab};
-use ndarray::{ArrayView2, Axis, Slice};
+use crate::progress::{Progress, READ, WRITE};
+use crate::scan::{Band, BandMut, Scan};
+use crate::slab::{Domain, Halo, References, Slab};
+use ndarray::{Array3, ArrayView2, Axis, Slice};
+use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+/// How long to wait for a disk before the listener is asked again.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A chain made ready for one scan.
 pub(super) struct Prepared {
     pub stages: Vec<Box<dyn Stage>>,
     pub black_views: Arc<[bool]>,
     pub cut: Cut,
+    /// Counts that are known already.
+    pub kept: Kept,
 }
 
 /// What came out.
@@ -35,36 +41,56 @@ pub(super) struct Done {
 pub(super) fn run(
     ctx: &Context,
     scan: &Scan,
-    prepared: &Prepared,
+    prepared: Prepared,
     sink: &mut dyn SliceSink,
     progress: &mut Progress,
 ) -> Result<Done> {
     let stop = &AtomicBool::new(false);
+    let Prepared { stages, black_views, cut, kept } = prepared;
+    let (black_views, cut) = (&black_views, &cut);
     thread::scope(|scope| {
-        let (to_compute, from_reader) = sync_channel::<Result<Slab>>(QUEUE);
-        let (to_writer, from_compute) = sync_channel::<Slab>(QUEUE);
-        let reader = scope.spawn(move || read(ctx, scan, prepared, &to_compute, stop));
-        let writer =
-            scope.spawn(|| write(&mut *sink, &from_compute, prepared.cut.slice).map_err(|e| (e, drop(from_compute))));
-        let computed = compute(ctx, scan, prepared, &from_reader, &to_writer, progress);
+        let (to_compute, from_reader) = sync_channel(cut.slabs);
+        let (to_reader, emptied_slabs) = channel();
+        let (to_writer, from_compute) = channel::<Slab>();
+        let (written, emptied_parts) = channel();
+        let reader = Reader { scan, threads: reader_threads(ctx), halo: cut.halo, black_views, kept };
+        let reader = scope.spawn(move || read(reader, cut, &emptied_slabs, &to_compute, stop));
+        let writer = scope.spawn(|| {
+            write(&mut *sink, &from_compute, &written, cut.slice).map_err(|e| (e, drop(from_compute), drop(written)))
+        });
+        let input = Input { slabs: &from_reader, emptied: &to_reader };
+        let output = Output { parts: &to_writer, emptied: &emptied_parts, waiting: 0 };
+        let computed = compute(ctx, scan, &stages, cut, input, output, progress);
+        progress.phase(WRITE);
         // Hanging up on both sides lets the threads end.
         stop.store(true, Ordering::Relaxed);
-        drop(from_reader);
+        drop((from_reader, to_reader));
         drop(to_writer);
         let read = reader.join().map_err(|_| Error::internal("reader", "the reader thread panicked"));
         let written = writer.join().map_err(|_| Error::internal("writer", "the writer thread panicked"))?;
         // A failed writer makes compute stop, so its error comes first.
-        let (slices, range) = written.map_err(|(e, ())| e)?;
+        let (slices, range) = written.map_err(|(e, ..)| e)?;
         let remarks = computed?;
         read?;
         Ok(Done { slices, range, remarks })
     })
 }
 
-fn read(ctx: &Context, scan: &Scan, prepared: &Prepared, out: &SyncSender<Result<Slab>>, stop: &AtomicBool) {
+/// Fills as many slabs as the plan allows; then one for each that comes back empty.
+fn read(
+    mut reader: Reader<'_>,
+    cut: &Cut,
+    emptied: &Receiver<Band>,
+    out: &SyncSender<Result<RawSlab>>,
+    stop: &AtomicBool,
+) {
     let mut go_on = |_| if stop.load(Ordering::Relaxed) { Err(Error::cancelled("reader")) } else { Ok(()) };
-    for own in prepared.cut.slabs() {
-        let slab = read_counts(ctx, scan, own, prepared.cut.halo, &prepared.black_views, &mut go_on);
+    for (i, own) in cut.slabs().enumerate() {
+        let memory = if i < cut.slabs { None } else { emptied.recv().ok() };
+        if i >= cut.slabs && memory.is_none() {
+            return;
+        }
+        let slab = reader.read(own, memory, &mut go_on);
         let failed = slab.is_err();
         if out.send(slab).is_err() || failed {
             return;
@@ -72,45 +98,105 @@ fn read(ctx: &Context, scan: &Scan, prepared: &Prepared, out: &SyncSender<Result
     }
 }
 
-/// Waits for the next slab; the listener is still asked while the disk is slow.
-fn receive(input: &Receiver<Result<Slab>>, run: &mut Run<'_, '_>) -> Result<Slab> {
-    loop {
-        match input.recv_timeout(Duration::from_millis(100)) {
-            Ok(slab) => return slab,
-            Err(RecvTimeoutError::Timeout) => run.tick(0.0)?,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Error::internal("reader", "the reader stopped without a word"));
+/// From the reader, and back.
+struct Input<'a> {
+    slabs: &'a Receiver<Result<RawSlab>>,
+    emptied: &'a Sender<Band>,
+}
+
+impl Input<'_> {
+    /// Waits for the next slab; the listener is still asked while the disk is slow.
+    fn next(&self, run: &mut Run<'_, '_>) -> Result<RawSlab> {
+        run.progress.phase(READ);
+        loop {
+            match self.slabs.recv_timeout(PATIENCE) {
+                Ok(slab) => return slab,
+                Err(RecvTimeoutError::Timeout) => run.tick(0.0)?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Error::internal("reader", "the reader stopped without a word"));
+                }
             }
         }
+    }
+}
+
+/// To the writer, and back.
+struct Output<'a> {
+    parts: &'a Sender<Slab>,
+    emptied: &'a Receiver<Array3<f32>>,
+    /// Parts that the writer has not given back.
+    waiting: usize,
+}
+
+impl Output<'_> {
+    /// Waits until the writer holds fewer than `most` parts; the listener is still asked while the disk is slow.
+    fn wait_below(&mut self, most: usize, run: &mut Run<'_, '_>) -> Result<()> {
+        while self.waiting >= most {
+            run.progress.phase(WRITE);
+            match self.emptied.recv_timeout(PATIENCE) {
+                Ok(array) => {
+                    run.recycle(array);
+                    self.waiting -= 1;
+                }
+                Err(RecvTimeoutError::Timeout) => run.tick(0.0)?,
+                // Its own error, which says why, goes before this one.
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::internal("writer", "the writer stopped")),
+            }
+        }
+        Ok(())
+    }
+    fn send(&mut self, part: Slab) -> Result<()> {
+        self.waiting += 1;
+        self.parts.send(part).map_err(|_| Error::internal("writer", "the writer stopped"))
     }
 }
 
 fn compute(
     ctx: &Context,
     scan: &Scan,
-    prepared: &Prepared,
-    input: &Receiver<Result<Slab>>,
-    output: &SyncSender<Slab>,
+    stages: &[Box<dyn Stage>],
+    cut: &Cut,
+    input: Input<'_>,
+    mut output: Output<'_>,
     progress: &mut Progress,
 ) -> Result<Vec<String>> {
-    let stages = &prepared.stages;
-    let (plans, _) = stage_plans(stages, scan.shape(), prepared.cut.part_rows)?;
+    let (plans, _) = stage_plans(stages, scan.shape(), cut.part_rows)?;
     let cost: f64 = plans.iter().map(|p| p.cost_per_row).sum::<f64>().max(f64::MIN_POSITIVE);
     let mut workers: Vec<Box<dyn Worker + '_>> = Vec::with_capacity(stages.len());
     for (stage, plan) in stages.iter().zip(&plans) {
         workers.push(stage.worker(plan)?);
     }
-    let total = prepared.cut.rows.len();
-    let mut run = Run { context: ctx, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 0.0 };
+    let (done, total) = (cut.finished(), cut.rows.len());
+    progress.begin(done, total);
+    let (fraction_before, fraction_of_step, arrays) = (done as f64 / total as f64, 0.0, Arrays::default());
+    let mut run = Run { context: ctx, progress, done, total, fraction_before, fraction_of_step, arrays };
     run.tick(0.0)?;
-    for slab_rows in prepared.cut.slabs() {
-        let slab = receive(input, &mut run)?;
-        for own in prepared.cut.parts(slab_rows) {
-            let mut part = take(&slab, own.clone());
+    for slab_rows in cut.slabs() {
+        let slab = input.next(&mut run)?;
+        run.progress.arrived((run.done + slab_rows.len()) as f64 / total as f64);
+        let mut slab = Some(slab);
+        let parts: Vec<Range<usize>> = cut.parts(slab_rows).collect();
+        for (i, own) in parts.iter().cloned().enumerate() {
+            let Some(raw) = &slab else { break };
+            if cut.last_change.is_none() {
+                output.wait_below(cut.volumes, &mut run)?;
+            }
+            let mut part = take(raw, own.clone(), cut.halo, &mut run);
+            if i + 1 == parts.len()
+                && let Some(raw) = slab.take()
+            {
+                // The reader may have ended already; then nobody needs the memory.
+                let _ = input.emptied.send(raw.band);
+            }
             let mut before = run.done as f64 / total as f64;
-            for (worker, (plan, stage)) in workers.iter_mut().zip(plans.iter().zip(stages)) {
+            for (k, (worker, (plan, stage))) in workers.iter_mut().zip(plans.iter().zip(stages)).enumerate() {
                 run.fraction_before = before;
+                if cut.last_change == Some(k) {
+                    run.fraction_of_step = 0.0;
+                    output.wait_below(cut.volumes, &mut run)?;
+                }
                 run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
+                run.progress.phase(stage.info().id);
                 part = worker.process(part, &mut run)?;
                 before += run.fraction_of_step;
                 if part.domain != plan.output.domain {
@@ -125,48 +211,43 @@ fn compute(
             run.done += own.len();
             run.fraction_before = run.done as f64 / total as f64;
             run.fraction_of_step = 0.0;
-            send(output, part, &mut run)?;
+            output.send(part)?;
             run.tick(0.0)?;
         }
     }
     Ok(workers.iter().flat_map(|w| w.remarks()).collect())
 }
 
-/// Hands a finished part to the writer; the listener is still asked while the disk is slow.
-fn send(output: &SyncSender<Slab>, mut part: Slab, run: &mut Run<'_, '_>) -> Result<()> {
-    loop {
-        match output.try_send(part) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Full(back)) => part = back,
-            // Its own error, which says why, goes before this one.
-            Err(TrySendError::Disconnected(_)) => return Err(Error::internal("writer", "the writer stopped")),
-        }
-        thread::sleep(Duration::from_millis(20));
-        if let Err(cancelled) = run.tick(0.0) {
-            // The part is finished work: it goes out before the run ends.
-            let _ = output.send(part);
-            return Err(cancelled);
-        }
-    }
-}
-
-/// The rows `own` of a slab with the halo around them.
-fn take(slab: &Slab, own: Range<usize>) -> Slab {
+/// The rows `own` of a slab with the halo around them, as `f32`.
+fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, run: &mut Run<'_, '_>) -> Slab {
     let first = own.start - slab.first_row;
-    let rows = Slice::from(first..first + slab.halo.below + own.len() + slab.halo.above);
-    let references = slab.references.as_ref().map(|all| {
-        Arc::new(References {
-            dark: all.dark.slice_axis(Axis(0), rows).to_owned(),
-            flats: all.flats.slice_axis(Axis(1), rows).to_owned(),
-            flat_time: all.flat_time.clone(),
-            view_time: all.view_time.clone(),
-            black_views: all.black_views.clone(),
-        })
+    let rows = first..first + halo.below + own.len() + halo.above;
+    let [_, views, cols] = slab.band.shape();
+    let mut data = run.array([rows.len(), views, cols]);
+    run.context.pool().install(|| {
+        let lines: Vec<_> = data.axis_chunks_iter_mut(Axis(0), 1).enumerate().collect();
+        lines.into_par_iter().for_each(|(i, out)| {
+            let row = rows.start + i;
+            slab.band.copy_to(row..row + 1, 0..views, &mut BandMut::F32(out));
+        });
     });
-    Slab { data: slab.data.slice_axis(Axis(0), rows).to_owned(), first_row: own.start, references, ..*slab }
+    let (all, rows) = (&slab.references, Slice::from(rows));
+    let references = References {
+        dark: all.dark.slice_axis(Axis(0), rows).to_owned(),
+        flats: all.flats.slice_axis(Axis(1), rows).to_owned(),
+        flat_time: all.flat_time.clone(),
+        view_time: all.view_time.clone(),
+        black_views: all.black_views.clone(),
+    };
+    Slab { data, domain: Domain::Counts, first_row: own.start, halo, references: Some(Arc::new(references)) }
 }
 
-fn write(sink: &mut dyn SliceSink, input: &Receiver<Slab>, slice: [usize; 2]) -> Result<(usize, (f32, f32))> {
+fn write(
+    sink: &mut dyn SliceSink,
+    input: &Receiver<Slab>,
+    emptied: &Sender<Array3<f32>>,
+    slice: [usize; 2],
+) -> Result<(usize, (f32, f32))> {
     let (mut slices, mut range) = (0, (f32::INFINITY, f32::NEG_INFINITY));
     for slab in input {
         for (z, image) in slab.own_rows().zip(slab.data.outer_iter()) {
@@ -176,6 +257,8 @@ fn write(sink: &mut dyn SliceSink, input: &Receiver<Slab>, slice: [usize; 2]) ->
             sink.write(z, image)?;
             slices += 1;
         }
+        // After the last part nobody waits for it.
+        let _ = emptied.send(slab.data);
     }
     Ok((slices, range))
 }
@@ -184,13 +267,13 @@ fn write(sink: &mut dyn SliceSink, input: &Receiver<Slab>, slice: [usize; 2]) ->
 fn finite_range(z: usize, image: ArrayView2<f32>, domain: Domain) -> Result<(f32, f32)> {
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
     for (row, line) in image.outer_iter().enumerate() {
-        for (col, &v) in line.iter().enumerate() {
-            if !v.is_finite() {
-                let message = format!("a value of the {} is not a number", domain.name());
-                return Err(Error::internal("chain", message).with("slice", z).with("row", row).with("column", col));
-            }
-            range = (range.0.min(v), range.1.max(v));
-        }
+        let Some((low, high)) = crate::post::finite_range(line.as_standard_layout().as_slice().unwrap_or_default())
+        else {
+            let col = line.iter().position(|v| !v.is_finite()).unwrap_or(0);
+            let message = format!("a value of the {} is not a number", domain.name());
+            return Err(Error::internal("chain", message).with("slice", z).with("row", row).with("column", col));
+        };
+        range = (range.0.min(low), range.1.max(high));
     }
     Ok(range)
 }

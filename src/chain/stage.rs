@@ -7,6 +7,7 @@ use crate::geometry::Geometry;
 use crate::progress::Progress;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, Halo, Slab, SlabShape};
+use ndarray::Array3;
 
 /// Type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -146,6 +147,10 @@ pub trait Stage: Send + Sync {
     fn info(&self) -> &'static StageInfo;
     /// Shape, halo and memory for input slabs of shape `input` (halo included).
     fn plan(&self, input: SlabShape) -> Result<StagePlan>;
+    /// Rows at a time with which the stage works best, a power of two; more than 16 only if it gains by them.
+    fn preferred_rows(&self) -> usize {
+        1
+    }
     /// Mutable state for one thread of slabs: FFT plans, scratch.
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>>;
 }
@@ -169,17 +174,65 @@ pub struct Run<'c, 'p> {
     pub(super) total: usize,
     pub(super) fraction_before: f64,
     pub(super) fraction_of_step: f64,
+    pub(super) arrays: Arrays,
 }
 
 impl<'c, 'p> Run<'c, 'p> {
     /// A run of a single step, outside a chain: array functions, tests.
     pub fn single(context: &'c Context, progress: &'c mut Progress<'p>, total: usize) -> Self {
-        Run { context, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 1.0 }
+        Run {
+            context,
+            progress,
+            done: 0,
+            total,
+            fraction_before: 0.0,
+            fraction_of_step: 1.0,
+            arrays: Arrays::default(),
+        }
+    }
+    /// An array for the output of a stage that does not work in place. It holds anything: every element must be written.
+    /// In a run it is memory that was used before, which saves the system the work of clearing it.
+    pub fn array(&mut self, shape: [usize; 3]) -> Array3<f32> {
+        self.arrays.take(shape)
+    }
+    /// Gives back an array that is no longer needed, such as the input of that stage.
+    pub fn recycle(&mut self, array: Array3<f32>) {
+        self.arrays.give(array);
     }
     /// Tells that `fraction` (0 to 1) of this worker's work on this slab is done; an error if the run was cancelled.
     /// Call it on the thread that called `process`, several times a second.
     pub fn tick(&mut self, fraction: f64) -> Result<()> {
         let overall = self.fraction_before + self.fraction_of_step * fraction;
         self.progress.report(self.done, self.total, overall)
+    }
+}
+
+/// Arrays that wait to be used again. Each serves arrays of the same two inner dimensions only, so that a chain with two
+/// shapes never holds more of either than it needs.
+#[derive(Default)]
+pub(super) struct Arrays(Vec<(usize, Vec<f32>)>);
+
+impl Arrays {
+    fn take(&mut self, shape: [usize; 3]) -> Array3<f32> {
+        let (len, row) = (shape.iter().product(), shape[1] * shape[2]);
+        let mut memory = Vec::new();
+        if let Some(at) = self.0.iter().position(|(of_row, _)| *of_row == row) {
+            memory = self.0.swap_remove(at).1;
+        }
+        if memory.capacity() < len {
+            // Fresh memory costs nothing until it is written to.
+            memory = vec![0.0; len];
+        }
+        memory.resize(len, 0.0);
+        // The length is the product of the shape.
+        Array3::from_shape_vec(shape, memory).unwrap_or_else(|_| Array3::zeros(shape))
+    }
+    pub(super) fn give(&mut self, array: Array3<f32>) {
+        let row = array.shape()[1] * array.shape()[2];
+        let (memory, offset) = array.into_raw_vec_and_offset();
+        // A cut-off array begins somewhere inside its memory; no stage makes one.
+        if offset.is_none_or(|offset| offset == 0) {
+            self.0.push((row, memory));
+        }
     }
 }

@@ -1,20 +1,20 @@
-//! The look at a scan before a run: which views are black, whether the sample fills the detector. And reading for a run.
+//! The look at a scan before a run: which views are black, whether the sample fills the detector.
 //!
 //! The survey always takes the same rows of the whole detector, so that nothing depends on the rows or the slab height
 //! that were chosen for a run. Must not know: stages, ring removal, reconstruction.
 
+use super::read::Kept;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
 use crate::preprocess::normalise::{RowReferences, all_black, check_counts};
-use crate::preprocess::{BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_rows};
+use crate::preprocess::{BlackRule, NormaliseOptions, RowReport, flat_weights};
 use crate::progress::Progress;
-use crate::scan::{Frame, Scan};
-use crate::slab::{Domain, Halo, References, Slab};
-use ndarray::{Array2, Array3, ArrayViewMut3, Axis, s};
+use crate::scan::{Band, BandMut, Frame, Grain, Scan, ScanShape};
+use ndarray::{Array2, Array3, Axis, s};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Bands of neighbouring rows that the survey reads, and rows in a band: few reads of a compressed frame, all heights.
 const BANDS: usize = 8;
@@ -67,6 +67,39 @@ fn bands(rows: usize) -> Vec<Range<usize>> {
     (0..BANDS).map(|k| start(k)..start(k) + BAND_ROWS).collect()
 }
 
+/// The rows that are read in one go for `bands`: those in which the same grain is touched are joined, so that none is decoded
+/// twice; `whole` grains on demand.
+fn spans(bands: &[Range<usize>], grain: usize, rows: usize, whole: bool) -> Vec<Range<usize>> {
+    let grain = grain.max(1);
+    let around = |band: &Range<usize>| band.start / grain * grain..band.end.next_multiple_of(grain).min(rows);
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for band in bands {
+        match spans.last_mut().filter(|last| around(last).end > around(band).start) {
+            Some(last) => last.end = last.end.max(band.end),
+            None => spans.push(band.clone()),
+        }
+    }
+    if whole { spans.iter().map(around).collect() } else { spans }
+}
+
+/// Which of the counts that the survey reads are to be kept.
+#[derive(Clone, Debug)]
+pub(super) struct Keep {
+    /// Rows that will be needed.
+    pub rows: Range<usize>,
+    /// Everything that is decoded, not only the rows that the survey looks at.
+    pub whole_grains: bool,
+}
+
+impl Keep {
+    /// Detector rows that are kept.
+    pub fn ranges(&self, shape: ScanShape, grain: Grain) -> Vec<Range<usize>> {
+        let spans = spans(&bands(shape.rows), grain.rows, shape.rows, self.whole_grains);
+        let kept = spans.iter().map(|span| span.start.max(self.rows.start)..span.end.min(self.rows.end));
+        kept.filter(|range| !range.is_empty()).collect()
+    }
+}
+
 /// Sums of one view, combined later in the order of the views.
 #[derive(Default)]
 struct ViewSums {
@@ -81,6 +114,17 @@ struct ViewSums {
 /// Fails if every view is black as a frame (unless rows are judged one by one), if one direct-beam image is dark while
 /// others are not, and on values that are not finite numbers.
 pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: &mut Progress) -> Result<Survey> {
+    Ok(survey_and_keep(ctx, scan, options, None, progress)?.0)
+}
+
+/// [`survey`] that gives the counts of the rows in `keep` out, so that they need not be read again.
+pub(super) fn survey_and_keep(
+    ctx: &Context,
+    scan: &Scan,
+    options: &NormaliseOptions,
+    keep: Option<&Keep>,
+    progress: &mut Progress,
+) -> Result<(Survey, Kept)> {
     options.check()?;
     let shape = scan.shape();
     let bands = bands(shape.rows);
@@ -93,36 +137,68 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
     }
     let info = scan.info();
     let weights = flat_weights(&info.view_time, &info.flat_time);
-    let sums_of = |view: usize| -> Result<ViewSums> {
-        let mut sums = ViewSums::default();
-        let mut absorbance = vec![0f64; shape.cols];
-        let mut counts = Array2::zeros((bands[0].len(), shape.cols));
-        let mut k = 0;
-        for band in &bands {
-            scan.source().read_rows(Frame::View(view), band.clone(), counts.view_mut())?;
-            for line in counts.outer_iter() {
-                let line = line.to_slice().unwrap_or_default();
-                check_counts(line, rows[k], view)?;
+    let source = scan.source();
+    let (kind, grain) = (source.count_type(), source.grain());
+    let spans = spans(&bands, grain.rows, shape.rows, keep.is_some_and(|k| k.whole_grains));
+    let keep = keep.map_or(Vec::new(), |k| k.ranges(shape, grain));
+    // Where each surveyed row is: span, and row in it.
+    let places = rows.iter().map(|row| {
+        let span = spans.iter().position(|span| span.contains(row)).unwrap_or(0);
+        (span, row - spans[span].start)
+    });
+    let places: Vec<(usize, usize)> = places.collect();
+    let sums_of = |(first, kept): (usize, Vec<BandMut>)| -> Result<Vec<ViewSums>> {
+        let views = first..(first + at_once(grain.views)).min(shape.views);
+        let mut counts = Vec::with_capacity(spans.len());
+        for span in &spans {
+            let mut band = Band::zeros(kind, [span.len(), views.len(), shape.cols]);
+            band.view_mut().read(source, views.clone(), span.clone())?;
+            counts.push(band);
+        }
+        for (range, mut out) in keep.iter().zip(kept) {
+            let here = spans.iter().zip(&counts).find(|(span, _)| span.contains(&range.start));
+            if let Some((span, band)) = here {
+                band.copy_to(range.start - span.start..range.end - span.start, 0..views.len(), &mut out);
+            }
+        }
+        let (mut line, mut absorbance) = (vec![0f32; shape.cols], vec![0f64; shape.cols]);
+        let mut all = Vec::with_capacity(views.len());
+        for view in views.clone() {
+            let mut sums = ViewSums::default();
+            for (k, &(span, row)) in places.iter().enumerate() {
+                counts[span].line(row, view - first, &mut line);
+                check_counts(&line, rows[k], view)?;
                 let mut moments = Moments::default();
                 if references[k].good() > 0 {
-                    sums.clipped += references[k].absorbance(line, weights[view], options.air, &mut absorbance);
+                    sums.clipped += references[k].absorbance(&line, weights[view], options.air, &mut absorbance);
                     sums.edge += absorbance[0].abs() + absorbance[shape.cols - 1].abs();
                     sums.all += absorbance.iter().map(|p| p.abs()).sum::<f64>();
                     moments = Moments::new(&absorbance);
                 }
                 sums.moments.push(moments);
-                k += 1;
             }
+            all.push(sums);
         }
-        Ok(sums)
+        Ok(all)
     };
+    let mut kept: Vec<Band> = keep.iter().map(|r| Band::zeros(kind, [r.len(), shape.views, shape.cols])).collect();
+    let at_once = at_once(grain.views);
+    let mut tasks: Vec<(usize, Vec<BandMut>)> = (0..shape.views).step_by(at_once).map(|v| (v, Vec::new())).collect();
+    for band in &mut kept {
+        for (task, part) in tasks.iter_mut().zip(band.view_mut().into_groups(at_once)) {
+            task.1.push(part);
+        }
+    }
     let mut sums = Vec::with_capacity(shape.views);
-    let group = 8 * ctx.threads();
-    for first in (0..shape.views).step_by(group) {
-        let part = first..(first + group).min(shape.views);
-        let found: Vec<Result<ViewSums>> = ctx.pool().install(|| part.into_par_iter().map(sums_of).collect());
-        for one in found {
-            sums.push(one?);
+    let mut tasks = tasks.into_iter();
+    loop {
+        let part: Vec<_> = tasks.by_ref().take(2 * ctx.threads()).collect();
+        if part.is_empty() {
+            break;
+        }
+        let found: Vec<Result<_>> = ctx.pool().install(|| part.into_par_iter().map(sums_of).collect());
+        for some in found {
+            sums.extend(some?);
         }
         progress.poll()?;
     }
@@ -139,7 +215,12 @@ pub fn survey(ctx: &Context, scan: &Scan, options: &NormaliseOptions, progress: 
     }
     let edge_over_mean = if all > 0.0 { edge / all } else { 0.0 };
     let moments = sums.into_iter().map(|s| s.moments).collect();
-    Ok(Survey { black_views, edge_over_mean, rows, moments })
+    Ok((Survey { black_views, edge_over_mean, rows, moments }, Kept(keep.into_iter().zip(kept).collect())))
+}
+
+/// Views that one task of the survey reads.
+fn at_once(grain_views: usize) -> usize {
+    4usize.next_multiple_of(grain_views.max(1))
 }
 
 /// A direct-beam image taken with the shutter closed would spoil every view near it without any sign in the slices.
@@ -165,7 +246,11 @@ fn check_flats(scan: &Scan, dark: &Array2<f32>, flats: &Array3<f32>, options: &N
     }
 }
 
-fn read_dark_and_flats(scan: &Scan, rows: &[usize], bands: &[Range<usize>]) -> Result<(Array2<f32>, Array3<f32>)> {
+pub(super) fn read_dark_and_flats(
+    scan: &Scan,
+    rows: &[usize],
+    bands: &[Range<usize>],
+) -> Result<(Array2<f32>, Array3<f32>)> {
     let shape = scan.shape();
     let mut dark = Array2::zeros((rows.len(), shape.cols));
     let mut flats = Array3::zeros((shape.flats, rows.len(), shape.cols));
@@ -179,104 +264,6 @@ fn read_dark_and_flats(scan: &Scan, rows: &[usize], bands: &[Range<usize>]) -> R
         }
     }
     Ok((dark, flats))
-}
-
-/// Dark and direct-beam images of the detector rows `rows`, with the times and the black views of the scan.
-pub fn read_references(scan: &Scan, rows: Range<usize>, black_views: &Arc<[bool]>) -> Result<References> {
-    let all: Vec<usize> = rows.clone().collect();
-    let (dark, flats) = read_dark_and_flats(scan, &all, &[rows])?;
-    let info = scan.info();
-    let (flat_time, view_time) = (info.flat_time.clone(), info.view_time.clone());
-    Ok(References { dark, flats, flat_time, view_time, black_views: black_views.clone() })
-}
-
-/// Counts of the detector rows `rows` with `halo` rows around them, and their references, ready for the first stage.
-///
-/// Beyond the ends of the detector the last row is repeated. Views are read in parallel on the threads of `ctx`; `tick` is
-/// called on the calling thread with the finished part (0 to 1), and its error stops the reading.
-pub fn read_counts(
-    ctx: &Context,
-    scan: &Scan,
-    rows: Range<usize>,
-    halo: Halo,
-    black_views: &Arc<[bool]>,
-    tick: &mut dyn FnMut(f64) -> Result<()>,
-) -> Result<Slab> {
-    let shape = scan.shape();
-    if rows.start >= rows.end || rows.end > shape.rows {
-        return Err(Error::invalid("rows", "expected rows of the detector, start..end with end not included")
-            .with("rows", format!("{}..{}", rows.start, rows.end))
-            .with("detector rows", shape.rows));
-    }
-    let there = rows.start.saturating_sub(halo.below)..(rows.end + halo.above).min(shape.rows);
-    let below = halo.below - (rows.start - there.start);
-    let total = halo.below + rows.len() + halo.above;
-    let own = below..below + there.len();
-    let mut references = read_references(scan, there.clone(), black_views)?;
-    let mut data = Array3::zeros((total, shape.views, shape.cols));
-    {
-        // Few views at a time keep the reports frequent; a format that reads neighbouring views together gains from more.
-        let per_task = shape.views.div_ceil(8 * ctx.threads()).clamp(1, 16);
-        let mut band = data.slice_mut(s![own.clone(), .., ..]);
-        let mut tasks: Vec<(usize, ArrayViewMut3<f32>)> =
-            band.axis_chunks_iter_mut(Axis(1), per_task).enumerate().collect();
-        let all = tasks.len();
-        for (n, part) in tasks.chunks_mut(2 * ctx.threads()).enumerate() {
-            let results: Vec<Result<()>> = ctx.pool().install(|| {
-                part.par_iter_mut()
-                    .map(|(k, out)| {
-                        let first = *k * per_task;
-                        let views = first..first + out.shape()[1];
-                        scan.source().read_band(views, there.clone(), out.view_mut())
-                    })
-                    .collect()
-            });
-            results.into_iter().collect::<Result<()>>()?;
-            tick(((n + 1) * 2 * ctx.threads()).min(all) as f64 / all as f64)?;
-        }
-    }
-    if total > there.len() {
-        let nearest: Vec<usize> = (0..total).map(|i| i.clamp(own.start, own.end - 1) - own.start).collect();
-        for i in (0..own.start).chain(own.end..total) {
-            let copy = data.index_axis(Axis(0), nearest[i] + own.start).to_owned();
-            data.index_axis_mut(Axis(0), i).assign(&copy);
-        }
-        references.dark = references.dark.select(Axis(0), &nearest);
-        references.flats = references.flats.select(Axis(1), &nearest);
-    }
-    let references = Some(Arc::new(references));
-    Ok(Slab { data, domain: Domain::Counts, first_row: rows.start, halo, references })
-}
-
-/// Sinograms `[row, view, col]` of the detector rows `rows` in absorbance, with the defaults of the stage normalise: what a
-/// chain would reconstruct from, black views included, which get the mean of the others.
-///
-/// `black_views` are those of `scan`: found out by a [`survey`] if nobody has yet, and kept there, for each call would read
-/// the whole scan again. Repairs are told in the log. `progress` counts rows.
-pub fn read_sinograms(
-    ctx: &Context,
-    scan: &Scan,
-    rows: Range<usize>,
-    black_views: &OnceLock<Arc<[bool]>>,
-    progress: &mut Progress,
-) -> Result<Array3<f32>> {
-    let options = NormaliseOptions::default();
-    let black_views = match black_views.get() {
-        Some(known) => known,
-        None => {
-            let found = survey(ctx, scan, &options, progress)?.black_views;
-            black_views.get_or_init(|| found)
-        }
-    };
-    let count = rows.len();
-    // Reading is half of the work here, normalising the other.
-    let mut tick = |part: f64| progress.report((part * count as f64) as usize, count, part);
-    let mut slab = read_counts(ctx, scan, rows, Halo::default(), black_views, &mut |part: f64| tick(part / 2.0))?;
-    let references = slab.references.take();
-    let references = references.ok_or_else(|| Error::internal("scan", "the reader gave no dark and flats"))?;
-    let half = &mut |part: f64| tick(0.5 + part / 2.0);
-    log_repairs(&normalise_rows(ctx.pool(), slab.data.view_mut(), &references, &options, slab.first_row, half)?);
-    Ok(slab.data)
 }
 
 /// Tells in the log what was repaired in some rows.

@@ -2,10 +2,11 @@
 //!
 //! Where the datasets are and what their frames mean is found by `nexus`. Must not know: layouts of groups.
 
+use super::identity::Identity;
 use super::images::check_views;
 use super::nexus::{self, Plan};
 use crate::error::{Error, Result};
-use crate::scan::{Frame, FrameSource, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
+use crate::scan::{CountType, Frame, FrameSource, Grain, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::{Dataset, Datatype, FilesystemExternalLinkResolver, Hdf5File};
 use hdf5_reader::{OpenOptions, SliceInfo, SliceInfoElem};
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Memory for one read of several views, bytes: long enough that a disk streams, small beside a slab.
-const BATCH_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 8 << 20;
+/// Decoded chunks that the HDF5 library keeps. Bands are read in whole chunks, so hardly any is asked for twice.
+const CACHE_BYTES: usize = 8 << 20;
 
 /// Beyond any scan and any detector.
 const MAX_FRAMES: usize = 1 << 24;
@@ -66,7 +69,7 @@ pub(crate) fn explain(path: &Path, what: &str, error: Hdf5Error) -> Error {
 pub(crate) fn open_file(path: &Path) -> Result<Hdf5File> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let links = Arc::new(FilesystemExternalLinkResolver::new(folder));
-    let options = OpenOptions::default().with_external_link_resolver(links);
+    let options = OpenOptions::default().with_external_link_resolver(links).with_chunk_cache_bytes(CACHE_BYTES);
     Hdf5File::open_with_options(path, options).map_err(|e| explain(path, "", e))
 }
 
@@ -95,42 +98,47 @@ pub(crate) fn type_name(dtype: &Datatype) -> Option<&'static str> {
     })
 }
 
-/// Reads part of a dataset as numbers of type `f64` or `f32`.
-macro_rules! read_as {
-    ($target:ty, $data:expr, $selection:expr) => {{
-        fn numbers(data: &Dataset, selection: &SliceInfo) -> std::result::Result<ArrayD<$target>, Hdf5Error> {
-            Ok(match data.dtype() {
-                Datatype::FixedPoint { size: 1, signed: false, .. } => {
-                    data.read_slice::<u8>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 1, signed: true, .. } => {
-                    data.read_slice::<i8>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 2, signed: false, .. } => {
-                    data.read_slice::<u16>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 2, signed: true, .. } => {
-                    data.read_slice::<i16>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 4, signed: false, .. } => {
-                    data.read_slice::<u32>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 4, signed: true, .. } => {
-                    data.read_slice::<i32>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 8, signed: false, .. } => {
-                    data.read_slice::<u64>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FixedPoint { size: 8, signed: true, .. } => {
-                    data.read_slice::<i64>(selection)?.mapv(|v| v as $target)
-                }
-                Datatype::FloatingPoint { size: 4, .. } => data.read_slice::<f32>(selection)?.mapv(|v| v as $target),
-                _ => data.read_slice::<f64>(selection)?.mapv(|v| v as $target),
-            })
-        }
-        numbers($data, $selection)
-    }};
+/// Types in which numbers leave a dataset.
+trait Number: Clone {
+    const ZERO: Self;
+    /// Reads part of a dataset, converting where the file has another type.
+    fn numbers(data: &Dataset, selection: &SliceInfo) -> std::result::Result<ArrayD<Self>, Hdf5Error>;
 }
+
+macro_rules! number {
+    ($target:ident) => {
+        impl Number for $target {
+            const ZERO: $target = 0 as $target;
+            fn numbers(data: &Dataset, selection: &SliceInfo) -> std::result::Result<ArrayD<$target>, Hdf5Error> {
+                macro_rules! from {
+                    ($stored:ident) => {{
+                        // Most files have the type that is wanted: no copy then.
+                        if stringify!($stored) == stringify!($target) {
+                            return data.read_slice::<$target>(selection);
+                        }
+                        data.read_slice::<$stored>(selection)?.mapv(|v| v as $target)
+                    }};
+                }
+                Ok(match data.dtype() {
+                    Datatype::FixedPoint { size: 1, signed: false, .. } => from!(u8),
+                    Datatype::FixedPoint { size: 1, signed: true, .. } => from!(i8),
+                    Datatype::FixedPoint { size: 2, signed: false, .. } => from!(u16),
+                    Datatype::FixedPoint { size: 2, signed: true, .. } => from!(i16),
+                    Datatype::FixedPoint { size: 4, signed: false, .. } => from!(u32),
+                    Datatype::FixedPoint { size: 4, signed: true, .. } => from!(i32),
+                    Datatype::FixedPoint { size: 8, signed: false, .. } => from!(u64),
+                    Datatype::FixedPoint { size: 8, signed: true, .. } => from!(i64),
+                    Datatype::FloatingPoint { size: 4, .. } => from!(f32),
+                    _ => from!(f64),
+                })
+            }
+        }
+    };
+}
+
+number!(u16);
+number!(f32);
+number!(f64);
 
 /// All numbers of a small dataset, such as angles; at most 16 million.
 pub(crate) fn numbers(path: &Path, name: &str, data: &Dataset) -> Result<Vec<f64>> {
@@ -139,7 +147,7 @@ pub(crate) fn numbers(path: &Path, name: &str, data: &Dataset) -> Result<Vec<f64
         return Err(Error::format(path.display(), format!("{name} has more values than any scan has frames")));
     }
     let all = SliceInfo::all(data.ndim());
-    let values = read_as!(f64, data, &all).map_err(|e| explain(path, name, e))?;
+    let values = f64::numbers(data, &all).map_err(|e| explain(path, name, e))?;
     Ok(values.into_iter().collect())
 }
 
@@ -168,18 +176,25 @@ impl Stack {
         Ok(Stack { data, name: name.to_owned(), frames, rows, cols })
     }
 
+    fn count_type(&self) -> CountType {
+        match self.data.dtype() {
+            Datatype::FixedPoint { size: 1 | 2, signed: false, .. } => CountType::U16,
+            _ => CountType::F32,
+        }
+    }
+
     /// Rows of neighbouring frames, `[frame, row, col]`.
-    fn read(&self, path: &Path, frames: Range<usize>, rows: Range<usize>) -> Result<Array3<f32>> {
+    fn read<T: Number>(&self, path: &Path, frames: Range<usize>, rows: Range<usize>) -> Result<Array3<T>> {
         let part = |r: &Range<usize>| SliceInfoElem::Slice { start: r.start as u64, end: r.end as u64, step: 1 };
         let shape = [frames.len(), rows.len(), self.cols];
         if shape.contains(&0) {
-            return Ok(Array3::zeros(shape));
+            return Ok(Array3::from_elem(shape, T::ZERO));
         }
         let mut selections = vec![part(&rows), part(&(0..self.cols))];
         if self.data.ndim() == 3 {
             selections.insert(0, part(&frames));
         }
-        let values = read_as!(f32, &self.data, &SliceInfo { selections }).map_err(|e| explain(path, &self.name, e))?;
+        let values = T::numbers(&self.data, &SliceInfo { selections }).map_err(|e| explain(path, &self.name, e))?;
         let values = if values.ndim() == 2 { values.insert_axis(Axis(0)) } else { values };
         match values.into_dimensionality::<Ix3>() {
             Ok(v) if v.shape() == shape => Ok(v),
@@ -187,19 +202,25 @@ impl Stack {
         }
     }
 
+    /// Frames and rows in a chunk.
+    fn grain(&self) -> Grain {
+        match self.data.chunks().as_deref() {
+            Some(&[frames, rows, _]) => Grain { views: (frames as usize).max(1), rows: (rows as usize).max(1) },
+            Some(&[rows, _]) => Grain { views: 1, rows: (rows as usize).max(1) },
+            _ => Grain { views: 1, rows: 1 },
+        }
+    }
+
     /// Hands out the same rows of many frames, in order, with their place in `frames`. Runs of neighbouring frames are
     /// read at once, in whole chunks where the dataset is chunked, so that no chunk is decoded twice.
-    fn each(
+    fn each<T: Number>(
         &self,
         path: &Path,
         frames: &[usize],
         rows: Range<usize>,
-        mut visit: impl FnMut(usize, ArrayView2<f32>),
+        mut visit: impl FnMut(usize, ArrayView2<T>),
     ) -> Result<()> {
-        let chunk = match self.data.chunks().as_deref() {
-            Some(&[frames, _, _]) => (frames as usize).max(1),
-            _ => 1,
-        };
+        let chunk = self.grain().views;
         let band_bytes = (rows.len() * self.cols * 4).max(1);
         let batch = (BATCH_BYTES / band_bytes / chunk).max(1) * chunk;
         let mut done = 0;
@@ -261,7 +282,7 @@ pub(crate) fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
     let shape = ScanShape { views: plan.views.len(), rows, cols, flats: plan.flats.len() };
     if let Some(&first) = plan.views.first() {
         // One row tells whether the filters of the dataset can be undone.
-        plan.data.read(path, first..first + 1, 0..rows.min(1))?;
+        plan.data.read::<f32>(path, first..first + 1, 0..rows.min(1))?;
     }
     Scan::new(Box::new(Hdf5Source { path: path.to_owned(), plan, shape }), info)
 }
@@ -269,12 +290,22 @@ pub(crate) fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
 impl Hdf5Source {
     fn mean(&self, group: &Group, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
         let mut sum = Array2::<f64>::zeros(out.raw_dim());
-        group.stack.each(&self.path, &group.frames, rows, |_, image| {
+        group.stack.each(&self.path, &group.frames, rows, |_, image: ArrayView2<f32>| {
             Zip::from(&mut sum).and(image).for_each(|s, &v| *s += v as f64);
         })?;
         let count = group.frames.len().max(1) as f64;
         Zip::from(&mut out).and(&sum).for_each(|o, s| *o = (s / count) as f32);
         Ok(())
+    }
+
+    fn band<T: Number>(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<T>) -> Result<()> {
+        let wanted = self.plan.views.get(views.clone()).unwrap_or_default();
+        if wanted.len() != views.len() || out.shape() != [rows.len(), views.len(), self.shape.cols] {
+            return Err(Error::invalid("views", "views outside the scan, or a buffer of the wrong size")
+                .with("views", format!("{views:?}"))
+                .with("buffer", format!("{:?}", out.shape())));
+        }
+        self.plan.data.each(&self.path, wanted, rows, |k, image| out.index_axis_mut(Axis(1), k).assign(&image))
     }
 }
 
@@ -304,18 +335,40 @@ impl FrameSource for Hdf5Source {
         }
     }
 
-    fn read_band(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<f32>) -> Result<()> {
-        let wanted = self.plan.views.get(views.clone()).unwrap_or_default();
-        if wanted.len() != views.len() || out.shape() != [rows.len(), views.len(), self.shape.cols] {
-            return Err(Error::invalid("views", "views outside the scan, or a buffer of the wrong size")
-                .with("views", format!("{views:?}"))
-                .with("buffer", format!("{:?}", out.shape())));
-        }
-        self.plan.data.each(&self.path, wanted, rows, |k, image| out.index_axis_mut(Axis(1), k).assign(&image))
+    fn read_band(&self, views: Range<usize>, rows: Range<usize>, out: ArrayViewMut3<f32>) -> Result<()> {
+        self.band(views, rows, out)
+    }
+
+    fn count_type(&self) -> CountType {
+        self.plan.data.count_type()
+    }
+
+    fn read_band_u16(&self, views: Range<usize>, rows: Range<usize>, out: ArrayViewMut3<u16>) -> Result<()> {
+        self.band(views, rows, out)
+    }
+
+    fn grain(&self) -> Grain {
+        let Grain { views, rows } = self.plan.data.grain();
+        Grain { views: views.min(self.shape.views), rows: rows.min(self.shape.rows) }
     }
 
     fn frame_bytes(&self) -> u64 {
         let bytes = self.plan.data.data.raw_element_size().unwrap_or(4) as u64;
         bytes.saturating_mul(self.shape.rows as u64 * self.shape.cols as u64)
+    }
+
+    fn identity(&self) -> Result<String> {
+        let mut identity = Identity::default();
+        let dark = self.plan.dark.iter().map(|g| ("dark", &g.stack.name, &g.frames));
+        let flats = self.plan.flats.iter().map(|g| ("flat", &g.stack.name, &g.frames));
+        let views = std::iter::once(("views", &self.plan.data.name, &self.plan.views));
+        for (role, dataset, frames) in dark.chain(flats).chain(views) {
+            // The role of the first frame begins the group.
+            identity.add(&format!("{role} of {dataset}: {}", frames.len()), &self.path, 0)?;
+            for frame in frames {
+                identity.add("", &self.path, *frame as u64)?;
+            }
+        }
+        Ok(identity.line())
     }
 }

@@ -3,11 +3,13 @@
 //! Knows where the pixels of each image are, reads only the rows asked for, and averages groups of images.
 //! Must not know: how the roles of the images were found out.
 
-use super::bytes::{Sample, decode, file_len, open_file, read_at};
+use super::bytes::{Sample, file_len, open_file, read_at};
+use super::count::Count;
+use super::identity::Identity;
 use super::tiff_image::{self, Chunks, PageDecoder};
 use crate::error::{Error, Result};
-use crate::scan::{Frame, FrameSource, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
-use ndarray::{Array2, ArrayViewMut2, Zip};
+use crate::scan::{CountType, Frame, FrameSource, Grain, Scan, ScanInfo, ScanOptions, ScanShape, check_band};
+use ndarray::{Array2, ArrayViewMut2, ArrayViewMut3, Axis, Zip};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -108,13 +110,21 @@ impl Image {
         }
         self.layout.get().ok_or_else(|| Error::internal(self.file.path.display(), "an image without layout"))
     }
+    /// What tells this image from others of its file: where its pixels begin. 0 if it is alone.
+    fn place(&self) -> u64 {
+        match self.layout.get().map(|layout| &layout.pixels) {
+            Some(Pixels::Plain { offsets, .. }) if self.file.handle.is_some() => offsets.first().copied().unwrap_or(0),
+            Some(Pixels::Encoded(chunks)) if self.file.handle.is_some() => chunks.page as u64,
+            _ => 0,
+        }
+    }
     /// `sample`: the type that this kind of frame must have, if one must.
-    fn read(
+    fn read<T: Count>(
         &self,
         size: [usize; 2],
         sample: Option<Sample>,
         rows: Range<usize>,
-        out: ArrayViewMut2<f32>,
+        out: ArrayViewMut2<T>,
     ) -> Result<()> {
         let layout = self.layout()?;
         if let Some(expected) = sample.filter(|expected| *expected != layout.sample) {
@@ -142,7 +152,7 @@ impl Image {
 }
 
 #[allow(clippy::too_many_arguments)]
-fn read_plain(
+fn read_plain<T: Count>(
     file: &File,
     path: &Path,
     layout: &Layout,
@@ -150,7 +160,7 @@ fn read_plain(
     rows_per_strip: usize,
     offsets: &[u64],
     rows: Range<usize>,
-    mut out: ArrayViewMut2<f32>,
+    mut out: ArrayViewMut2<T>,
 ) -> Result<()> {
     let cols = layout.cols as u64;
     let mut buffer = Vec::new();
@@ -168,7 +178,7 @@ fn read_plain(
             let (from, len) = layout.sample.span(first, cols);
             let (from, len) = ((from - at) as usize, len as usize);
             let bytes = &buffer[from..(from + len).min(buffer.len())];
-            decode(bytes, layout.sample, big_endian, first, out.row_mut(row - rows.start + k));
+            T::decode(bytes, layout.sample, big_endian, first, out.row_mut(row - rows.start + k));
         }
         row = end;
     }
@@ -204,6 +214,8 @@ struct ImageSource {
     sample: Option<Sample>,
     /// Dark and direct-beam frames come from the same detector in the same way, so they must have this type too.
     alike: bool,
+    /// Rows of a frame that are decoded together.
+    grain_rows: usize,
 }
 
 impl Parts {
@@ -234,12 +246,16 @@ impl Parts {
             // Reading no row compares the sizes.
             let size = *size.get_or_insert([layout.rows, layout.cols]);
             let expected = sample.filter(|_| alike || kind == 0);
-            image.read(size, expected, 0..0, Array2::zeros([0, size[1]]).view_mut())?;
+            image.read(size, expected, 0..0, Array2::<f32>::zeros([0, size[1]]).view_mut())?;
         }
         info.folders = self.folders();
         let [rows, cols] = size.unwrap_or([0, 0]);
         let shape = ScanShape { views: self.views.len(), rows, cols, flats: self.flats.len() };
-        Scan::new(Box::new(ImageSource { parts: self, shape, frame_bytes, sample, alike }), info)
+        let grain_rows = match kinds[0].as_ref().map(|image| image.layout()).transpose()? {
+            Some(Layout { pixels: Pixels::Encoded(chunks), .. }) => chunks.rows().min(rows),
+            _ => 1,
+        };
+        Scan::new(Box::new(ImageSource { parts: self, shape, frame_bytes, sample, alike, grain_rows }), info)
     }
     /// Folders that hold the files, each once.
     fn folders(&self) -> Vec<PathBuf> {
@@ -294,7 +310,50 @@ impl FrameSource for ImageSource {
         Ok(())
     }
 
+    fn count_type(&self) -> CountType {
+        // The mean of several images is not a whole number.
+        let single = self.parts.views.iter().all(|group| group.len() == 1);
+        self.sample.filter(|_| single).map_or(CountType::F32, Sample::count_type)
+    }
+
+    fn read_band_u16(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<u16>) -> Result<()> {
+        let size = [self.shape.rows, self.shape.cols];
+        for (k, view) in views.enumerate() {
+            let out = out.index_axis_mut(Axis(1), k);
+            match self.parts.views.get(view).map(Vec::as_slice) {
+                Some([image]) => {
+                    check_band(self.shape, &rows, &out)?;
+                    image.read(size, self.sample, rows.clone(), out)?;
+                }
+                _ => return Err(Error::not_found("scan", "no such frame").with("view", view)),
+            }
+        }
+        Ok(())
+    }
+
+    fn grain(&self) -> Grain {
+        Grain { views: 1, rows: self.grain_rows }
+    }
+
     fn frame_bytes(&self) -> u64 {
         self.frame_bytes
+    }
+
+    fn identity(&self) -> Result<String> {
+        let mut identity = Identity::default();
+        let Parts { views, flats, dark, half_turn, half_turn_flat } = &self.parts;
+        let groups = std::iter::once(("dark", dark))
+            .chain(flats.iter().map(|g| ("flat", g)))
+            .chain(views.iter().map(|g| ("view", g)))
+            .chain(half_turn.iter().map(|g| ("half turn", g)))
+            .chain(half_turn_flat.iter().map(|g| ("half turn flat", g)));
+        for (role, group) in groups {
+            // How many images are averaged tells where one frame ends and the next begins.
+            let role = format!("{role} of {}", group.len());
+            for image in group {
+                identity.add(&role, &image.file.path, image.place())?;
+            }
+        }
+        Ok(identity.line())
     }
 }

@@ -5,10 +5,12 @@
 mod angles;
 mod bytes;
 mod conv_bat;
+mod count;
 mod hamamatsu;
 mod hdf5;
 mod hipic;
 mod his;
+mod identity;
 mod images;
 mod nexus;
 mod roles;
@@ -23,7 +25,7 @@ mod sink;
 mod tiff_sink;
 
 pub use sink::{MemorySink, SliceSink};
-pub use tiff_sink::{SampleType, SliceMeta, TiffSink};
+pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};

@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayView2, Axis, s};
 
 /// Takes finished slices, in order of z, on one thread at a time.
 pub trait SliceSink: Send {
-    /// One slice; `z` is the detector row.
+    /// One slice; `z` is the detector row. It need not be where it belongs before `finish` or `abandon`.
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()>;
     /// After the last slice; not called after an error. Long work calls `go_on` between slices and ends with its error.
     fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {

@@ -3,9 +3,10 @@
 //! Must not know: scans, roles of frames.
 
 use super::bytes::{Sample, file_len, open_file};
+use super::count::Count;
 use super::images::{Layout, Pixels};
 use crate::error::{Error, Result};
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayViewMut1, ArrayViewMut2, s};
 use std::fs::File;
 use std::io::BufReader;
 use std::ops::Range;
@@ -24,7 +25,7 @@ const MAX_RATIO: u64 = 4096;
 /// Chunks of a page that is not plain rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunks {
-    page: usize,
+    pub(crate) page: usize,
     chunk_rows: usize,
     chunk_cols: usize,
     white_is_zero: bool,
@@ -177,14 +178,19 @@ fn page(decoder: &mut PageDecoder, path: &Path, file: &File, page: usize) -> Res
 }
 
 impl Chunks {
+    /// Rows that are decoded together.
+    pub(crate) fn rows(&self) -> usize {
+        self.chunk_rows
+    }
+
     /// Decodes the strips or tiles that touch `rows`.
-    pub(crate) fn read(
+    pub(crate) fn read<T: Count>(
         &self,
         decoder: &mut PageDecoder,
         path: &Path,
         layout: &Layout,
         rows: Range<usize>,
-        mut out: ArrayViewMut2<f32>,
+        mut out: ArrayViewMut2<T>,
     ) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
@@ -195,40 +201,45 @@ impl Chunks {
             for right in 0..across {
                 let index = (down * across + right) as u32;
                 let (width, height) = decoder.chunk_data_dimensions(index);
+                let (width, height) = (width as usize, height as usize);
                 let data = decoder.read_chunk(index).map_err(|e| damaged(path, e))?;
                 let (top, left) = (down * self.chunk_rows, right * self.chunk_cols);
-                for row in top.max(rows.start)..(top + height as usize).min(rows.end) {
-                    for col in left..(left + width as usize).min(layout.cols) {
-                        let at = (row - top) * width as usize + (col - left);
-                        let value = self.pixel(&data, at).ok_or_else(|| {
-                            Error::format(path.display(), "the TIFF file is damaged: a strip is too short")
-                        })?;
-                        out[[row - rows.start, col]] = value;
-                    }
+                let cols = left..(left + width).min(layout.cols);
+                for row in top.max(rows.start)..(top + height).min(rows.end) {
+                    let at = (row - top) * width;
+                    let out = out.slice_mut(s![row - rows.start, cols.clone()]);
+                    self.row(&data, at..at + cols.len(), out).ok_or_else(|| {
+                        Error::format(path.display(), "the TIFF file is damaged: a strip is too short")
+                    })?;
                 }
             }
         }
         Ok(())
     }
 
-    /// One decoded pixel. The decoder inverts white-is-zero images; counts must stay as they were stored.
-    fn pixel(&self, data: &DecodingResult, at: usize) -> Option<f32> {
-        macro_rules! integer {
-            ($values:expr, $t:ty) => {{
-                let v = *$values.get(at)?;
-                (if self.white_is_zero { <$t>::MAX - v } else { v }) as f32
-            }};
+    /// Decoded pixels `part` of a strip or tile. The decoder inverts white-is-zero images; counts must stay as they were
+    /// stored.
+    fn row<T: Count>(&self, data: &DecodingResult, part: Range<usize>, mut out: ArrayViewMut1<T>) -> Option<()> {
+        macro_rules! copy {
+            ($values:expr, $convert:expr) => {
+                out.iter_mut().zip($values.get(part)?).for_each(|(o, &v)| *o = $convert(v))
+            };
         }
-        Some(match data {
-            DecodingResult::U8(v) => integer!(v, u8),
-            DecodingResult::U16(v) => integer!(v, u16),
-            DecodingResult::U32(v) => integer!(v, u32),
-            DecodingResult::I8(v) => *v.get(at)? as f32,
-            DecodingResult::I16(v) => *v.get(at)? as f32,
-            DecodingResult::I32(v) => *v.get(at)? as f32,
-            DecodingResult::F32(v) => *v.get(at)?,
-            DecodingResult::F64(v) => *v.get(at)? as f32,
+        let inverted = self.white_is_zero;
+        match data {
+            DecodingResult::U8(v) if inverted => copy!(v, |v: u8| T::from_u8(u8::MAX - v)),
+            DecodingResult::U8(v) => copy!(v, T::from_u8),
+            DecodingResult::U16(v) if inverted => copy!(v, |v: u16| T::from_u16(u16::MAX - v)),
+            DecodingResult::U16(v) => copy!(v, T::from_u16),
+            DecodingResult::U32(v) if inverted => copy!(v, |v: u32| T::from_f32((u32::MAX - v) as f32)),
+            DecodingResult::U32(v) => copy!(v, |v: u32| T::from_f32(v as f32)),
+            DecodingResult::I8(v) => copy!(v, |v: i8| T::from_f32(f32::from(v))),
+            DecodingResult::I16(v) => copy!(v, |v: i16| T::from_f32(f32::from(v))),
+            DecodingResult::I32(v) => copy!(v, |v: i32| T::from_f32(v as f32)),
+            DecodingResult::F32(v) => copy!(v, T::from_f32),
+            DecodingResult::F64(v) => copy!(v, |v: f64| T::from_f32(v as f32)),
             _ => return None,
-        })
+        }
+        Some(())
     }
 }

@@ -1,12 +1,17 @@
 //! Numbered TIFF slices: written aside and renamed, so that a file under its final name is always whole.
+//!
+//! A file gets its name only after its bytes are on the disk, so this holds after a power cut too; a slice that has no name
+//! then is lost. Waiting for the disk file by file would take several times as long as writing (measured: 56 to 113
+//! instead of 450 MB/s), so some files wait together.
 
 use super::sink::SliceSink;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::post::Quantiser;
-use ndarray::ArrayView2;
+use crate::post::{Quantiser, finite_range};
+use ndarray::{ArrayView1, ArrayView2};
 use std::fs::{self, File};
 use std::io::BufWriter;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float};
 use tiff::encoder::{Rational, TiffEncoder, TiffValue};
@@ -66,6 +71,40 @@ pub struct TiffSink {
     meta: SliceMeta,
     waiting: Vec<usize>,
     seen: (f32, f32),
+    unnamed: Vec<Unnamed>,
+    unnamed_bytes: u64,
+    told: Option<Listener>,
+}
+
+type Listener = Box<dyn FnMut(&Written) -> Result<()> + Send>;
+
+/// A file that is whole under its final name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Written {
+    /// Slice number.
+    pub z: usize,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Smallest and largest value of the slice, 1/cm.
+    pub range: (f32, f32),
+    /// A 32-bit slice in the sub-folder `float32` that waits for its conversion.
+    pub waiting: bool,
+}
+
+/// Files that wait together for the disk, at most; and bytes in them.
+const MOST_UNNAMED: usize = 16;
+const MOST_UNNAMED_BYTES: u64 = 128 << 20;
+
+/// A written file that has not got its name.
+struct Unnamed {
+    file: File,
+    aside: PathBuf,
+    path: PathBuf,
+    /// Slice number, and its smallest and largest value.
+    z: usize,
+    range: (f32, f32),
+    /// It goes to `float32`.
+    waiting: bool,
 }
 
 impl TiffSink {
@@ -87,8 +126,25 @@ impl TiffSink {
         }
         if dir.is_dir() { probe(dir) } else { Ok(()) }
     }
-    /// Makes the folder if needed and proves that it can be written to.
+    /// Makes the folder if needed and proves that it can be written to. Refuses a sub-folder `float32` that holds files
+    /// already, where it would collect slices.
     pub fn new(dir: &Path, sample: SampleType, range: (Option<f64>, Option<f64>), meta: SliceMeta) -> Result<Self> {
+        let sink = Self::continued(dir, sample, range, meta)?;
+        let floats = sink.float_dir();
+        if sink.collects() && fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
+            let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
+                           give the range of 16- or 8-bit output (min and max)";
+            return Err(Error::invalid(floats.display(), message));
+        }
+        Ok(sink)
+    }
+    /// As [`TiffSink::new`] for a folder in which a run of the same parameters was stopped; see [`TiffSink::take_up`].
+    pub fn continued(
+        dir: &Path,
+        sample: SampleType,
+        range: (Option<f64>, Option<f64>),
+        meta: SliceMeta,
+    ) -> Result<Self> {
         if let (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) = (sample, range) {
             Quantiser::new(min, max, sample.levels())?;
         }
@@ -101,19 +157,56 @@ impl TiffSink {
             meta,
             waiting: Vec::new(),
             seen: (f32::INFINITY, f32::NEG_INFINITY),
+            unnamed: Vec::new(),
+            unnamed_bytes: 0,
+            told: None,
         };
         if sink.collects() {
             let floats = sink.float_dir();
-            if fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
-                let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
-                               give the range of 16- or 8-bit output (min and max)";
-                return Err(Error::invalid(floats.display(), message));
-            }
             fs::create_dir_all(&floats).map_err(|e| Error::io(floats.display(), "make the folder", e))?;
         }
         Ok(sink)
     }
-    /// Path of slice `z` under its final name.
+    /// True if slices are collected in 32 bits, because the range of the volume is not known before its last slice.
+    pub fn collects(&self) -> bool {
+        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
+    }
+    /// Goes on where another run stopped: `waiting`, ascending, are the slices that it collected and did not convert,
+    /// `seen` is the range of all that it finished. Whatever else it left of `rows` in other places is removed.
+    pub fn take_up(&mut self, rows: Range<usize>, waiting: Vec<usize>, seen: (f32, f32)) {
+        for path in rows.clone().flat_map(|z| [self.path(z), self.float_path(z)]) {
+            // Nearly always there is none.
+            let _ = fs::remove_file(aside(&path));
+        }
+        if self.collects() {
+            // Converted already, or not finished.
+            for z in rows.filter(|z| waiting.binary_search(z).is_err()) {
+                let _ = fs::remove_file(self.float_path(z));
+            }
+        }
+        (self.waiting, self.seen) = (waiting, seen);
+    }
+    /// Removes the 32-bit slices of `rows` that a run which collected them left in `dir`, whole or not.
+    pub fn clear_collected(dir: &Path, rows: Range<usize>) {
+        for path in rows.map(|z| dir.join("float32").join(format!("rec{z:05}.tif"))) {
+            // What cannot be removed makes `new` refuse the folder.
+            let _ = fs::remove_file(aside(&path));
+            let _ = fs::remove_file(path);
+        }
+    }
+    /// Calls `listener` after each file that is whole under its final name, on the thread that calls this sink. A 32-bit
+    /// slice that was converted is removed only after its conversion was told.
+    pub fn on_written(&mut self, listener: impl FnMut(&Written) -> Result<()> + Send + 'static) {
+        self.told = Some(Box::new(listener));
+    }
+    fn place(&self, z: usize, waiting: bool) -> PathBuf {
+        if waiting { self.float_path(z) } else { self.path(z) }
+    }
+    /// Whether the file is still there, at its full length.
+    pub fn holds(&self, file: &Written) -> bool {
+        fs::metadata(self.place(file.z, file.waiting)).is_ok_and(|m| m.is_file() && m.len() == file.bytes)
+    }
+    /// Path of slice `z` under its final name, which it has after [`SliceSink::finish`] or [`SliceSink::abandon`].
     pub fn path(&self, z: usize) -> PathBuf {
         let by_type = match self.sample {
             SampleType::F32 => "rec",
@@ -122,9 +215,6 @@ impl TiffSink {
         };
         let prefix = self.meta.prefix.as_deref().unwrap_or(by_type);
         self.dir.join(format!("{prefix}{z:05}.tif"))
-    }
-    fn collects(&self) -> bool {
-        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
     }
     fn float_dir(&self) -> PathBuf {
         self.dir.join("float32")
@@ -137,35 +227,83 @@ impl TiffSink {
         let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
         format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
     }
-    fn write_int(&self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
+    fn write_int(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
         let q = Quantiser::new(min, max, self.sample.levels())?;
-        let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, min_max(&slice)));
+        let range = min_max(&slice);
+        let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, range));
         let size = (slice.ncols(), slice.nrows());
-        let path = self.path(z);
+        let slice_of = (z, range, false);
         if self.sample == SampleType::U16 {
             let data: Vec<u16> = slice.iter().map(|&v| q.level(v)).collect();
-            self.write_file::<Gray16>(&path, size, &description, &data)
+            self.write_file::<Gray16>(slice_of, size, &description, &data)
         } else {
             let data: Vec<u8> = slice.iter().map(|&v| q.level(v) as u8).collect();
-            self.write_file::<Gray8>(&path, size, &description, &data)
+            self.write_file::<Gray8>(slice_of, size, &description, &data)
         }
     }
-    fn write_float(&self, path: &Path, z: usize, slice: ArrayView2<f32>, range: (f32, f32)) -> Result<()> {
+    fn write_float(&mut self, z: usize, slice: ArrayView2<f32>, range: (f32, f32), waiting: bool) -> Result<()> {
         let size = (slice.ncols(), slice.nrows());
         let slice = slice.as_standard_layout();
         let data = slice.as_slice().unwrap_or_default();
-        self.write_file::<Gray32Float>(path, size, &self.description(z, range), data)
+        self.write_file::<Gray32Float>((z, range, waiting), size, &self.description(z, range), data)
     }
-    fn write_file<C: ColorType>(&self, path: &Path, size: (usize, usize), text: &str, data: &[C::Inner]) -> Result<()>
+    fn write_file<C: ColorType>(
+        &mut self,
+        (z, range, waiting): (usize, (f32, f32), bool),
+        size: (usize, usize),
+        text: &str,
+        data: &[C::Inner],
+    ) -> Result<()>
     where
         [C::Inner]: TiffValue,
     {
-        let aside = path.with_extension("tif.part");
-        let result = encode::<C>(&aside, path, size, text, &self.meta, data)
-            .and_then(|()| fs::rename(&aside, path).map_err(|e| Error::io(path.display(), "rename", e)));
-        if result.is_err() {
-            // Best effort: the error being reported is the one that matters.
-            let _ = fs::remove_file(&aside);
+        let path = self.place(z, waiting);
+        let aside = aside(&path);
+        match encode::<C>(&aside, &path, size, text, &self.meta, data) {
+            Ok(file) => {
+                self.unnamed.push(Unnamed { file, aside, path, z, range, waiting });
+                self.unnamed_bytes += size_of_val(data) as u64;
+            }
+            Err(error) => {
+                // Best effort: the error being reported is the one that matters.
+                let _ = fs::remove_file(&aside);
+                return Err(error);
+            }
+        }
+        if self.unnamed.len() >= MOST_UNNAMED || self.unnamed_bytes >= MOST_UNNAMED_BYTES {
+            self.name_all()?;
+        }
+        Ok(())
+    }
+    /// Waits until all written files are on the disk and gives them their names. A file that cannot be written to its end is
+    /// removed; the first error is returned after the others have been tried.
+    fn name_all(&mut self) -> Result<()> {
+        self.unnamed_bytes = 0;
+        let mut result = Ok(());
+        for Unnamed { file, aside, path, z, range, waiting } in std::mem::take(&mut self.unnamed) {
+            // Some file systems report a full disk only now.
+            let on_disk = file.sync_data().and_then(|()| file.metadata()).map(|m| m.len());
+            let on_disk = on_disk.map_err(|e| Error::io(path.display(), "write", e));
+            drop(file);
+            let named = on_disk
+                .and_then(|bytes| {
+                    let renamed = fs::rename(&aside, &path).map_err(|e| Error::io(path.display(), "rename", e));
+                    renamed.map(|()| Written { z, bytes, range, waiting })
+                })
+                .inspect_err(|_| drop(fs::remove_file(&aside)));
+            let named = named.and_then(|written| {
+                if let Some(listener) = &mut self.told {
+                    listener(&written)?;
+                }
+                if waiting || !self.collects() {
+                    return Ok(());
+                }
+                let from = self.float_path(z);
+                fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
+                self.waiting.retain(|waiting| *waiting != z);
+                Ok(())
+            });
+            result = result.and(named);
         }
         result
     }
@@ -175,16 +313,18 @@ impl SliceSink for TiffSink {
     fn write(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
         let range = min_max(&slice);
         if self.collects() {
+            self.write_float(z, slice, range, true)?;
             self.waiting.push(z);
             self.seen = (self.seen.0.min(range.0), self.seen.1.max(range.1));
-            return self.write_float(&self.float_path(z), z, slice, range);
+            return Ok(());
         }
         match (self.sample, self.range) {
             (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max),
-            _ => self.write_float(&self.path(z), z, slice, range),
+            _ => self.write_float(z, slice, range, false),
         }
     }
     fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.name_all()?;
         if !self.collects() {
             return Ok(());
         }
@@ -195,19 +335,22 @@ impl SliceSink for TiffSink {
             (None, Some(max)) => (if lowest < max { lowest } else { max - 1.0 }, max),
             (None, None) => (lowest, if highest > lowest { highest } else { lowest + 1.0 }),
         };
-        while let Some(&z) = self.waiting.first() {
+        // Which zero is the smallest depends on the order of slices; 0 is never written as -0.
+        let (min, max) = (min + 0.0, max + 0.0);
+        for z in self.waiting.clone() {
             go_on()?;
-            let from = self.float_path(z);
-            let slice = super::read_slice(&from)?;
+            let slice = super::read_slice(&self.float_path(z))?;
             self.write_int(z, slice.view(), min, max)?;
-            fs::remove_file(&from).map_err(|e| Error::io(from.display(), "remove", e))?;
-            self.waiting.remove(0);
         }
+        self.name_all()?;
         // Fails if the user keeps something else there, which is then theirs.
         let _ = fs::remove_dir(self.float_dir());
         Ok(())
     }
     fn abandon(&mut self) -> Option<String> {
+        if let Err(error) = self.name_all() {
+            return Some(error.to_string());
+        }
         if !self.collects() {
             return None;
         }
@@ -217,6 +360,11 @@ impl SliceSink for TiffSink {
             format!("finished slices that are not converted yet are in {} as 32-bit", dir.display())
         })
     }
+}
+
+/// Where a file is written before it gets its name.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("tif.part")
 }
 
 /// Proves that files can be made in `dir`.
@@ -234,7 +382,7 @@ fn encode<C: ColorType>(
     text: &str,
     meta: &SliceMeta,
     data: &[C::Inner],
-) -> Result<()>
+) -> Result<File>
 where
     [C::Inner]: TiffValue,
 {
@@ -261,11 +409,16 @@ where
     tags.write_tag(Tag::Artist, meta.artist.as_str()).map_err(failed)?;
     tags.write_tag(Tag::Software, concat!("wagiri ", env!("CARGO_PKG_VERSION"))).map_err(failed)?;
     image.write_data(data).map_err(failed)?;
-    let file = writer.into_inner().map_err(|e| Error::io(&place, "write", e.into_error()))?;
-    // Some file systems report a full disk only when the file is closed; ask now.
-    file.sync_data().map_err(|e| Error::io(&place, "write", e))
+    writer.into_inner().map_err(|e| Error::io(&place, "write", e.into_error()))
 }
 
 fn min_max(slice: &ArrayView2<f32>) -> (f32, f32) {
-    slice.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
+    let row_by_row = |(lo, hi): (f32, f32), row: ArrayView1<f32>| {
+        let (l, h) = finite_range(row.as_slice()?)?;
+        Some((lo.min(l), hi.max(h)))
+    };
+    let nothing = (f32::INFINITY, f32::NEG_INFINITY);
+    let quick = slice.outer_iter().try_fold(nothing, row_by_row);
+    // Strange strides, or values that are not numbers and are passed over.
+    quick.unwrap_or_else(|| slice.iter().fold(nothing, |(lo, hi), &v| (lo.min(v), hi.max(v))))
 }

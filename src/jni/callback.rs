@@ -74,16 +74,34 @@ fn tell(env: &mut Env, listener: &JObject, report: &Report) -> Result<bool> {
     if listener.is_null() {
         return Ok(true);
     }
-    let args = [
-        JValue::Long(report.done as i64),
-        JValue::Long(report.total as i64),
-        JValue::Double(report.fraction),
-        JValue::Double(report.eta.map_or(f64::NAN, |eta| eta.as_secs_f64())),
-    ];
-    let answer = env
-        .call_method(listener, jni_str!("progress"), jni_sig!("(JJDD)Z"), &args)
-        .map_err(|e| take_pending(env, e))?;
-    Ok(answer.z()?)
+    // A frame, for a long run makes more objects than the JVM keeps references for.
+    env.with_local_frame(16 + report.times.len(), |env| -> Result<bool> {
+        let ids: Vec<String> = report.times.iter().map(|t| t.id.to_owned()).collect();
+        let ids = convert::strings(env, &ids)?;
+        let seconds: Vec<f64> = report.times.iter().map(|t| t.time.as_secs_f64()).collect();
+        let seconds = convert::doubles(env, &seconds)?;
+        let class = env.find_class(jni_str!("org/wagiri/ProgressReport"))?;
+        let args = [
+            JValue::Long(report.done as i64),
+            JValue::Long(report.total as i64),
+            JValue::Double(report.fraction),
+            JValue::Double(report.elapsed.as_secs_f64()),
+            JValue::Double(report.eta.map_or(f64::NAN, |eta| eta.as_secs_f64())),
+            JValue::Double(report.rate),
+            JValue::Object(&ids),
+            JValue::Object(&seconds),
+        ];
+        let figures = env.new_object(class, jni_sig!("(JJDDDD[Ljava/lang/String;[D)V"), &args)?;
+        let answer = env
+            .call_method(
+                listener,
+                jni_str!("report"),
+                jni_sig!("(Lorg/wagiri/ProgressReport;)Z"),
+                &[JValue::Object(&figures)],
+            )
+            .map_err(|e| take_pending(env, e))?;
+        Ok(answer.z()?)
+    })
 }
 
 fn hand_over(env: &mut Env, consumer: &JObject, slices: &Receiver<(usize, Array2<f32>)>) -> Result<()> {

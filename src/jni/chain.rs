@@ -7,7 +7,7 @@ use super::throw::Result;
 use super::{convert, handles, native};
 use crate::chain::{Chain, RunOptions, RunSummary};
 use jni::objects::{JObject, JString, JValue};
-use jni::sys::{jint, jlong};
+use jni::sys::{jboolean, jint, jlong};
 use jni::{Env, jni_sig, jni_str};
 use std::path::Path;
 use std::sync::RwLock;
@@ -105,10 +105,11 @@ native!(Java_org_wagiri_Native_chainRun, |env,
                                           first_row: jint,
                                           end_row: jint,
                                           slab_rows: jint,
+                                          resume: jboolean,
                                           listener: JObject<'l>|
  -> JObject<'l> {
     let (ctx, open, chain) = (context(ctx)?, scan(scan_id)?, chain(id)?);
-    let options = options(first_row, end_row, slab_rows)?;
+    let options = RunOptions { resume, ..options(first_row, end_row, slab_rows)? };
     let out_dir = convert::required(env, &out_dir, "outDir")?;
     let done =
         with_progress(env, &listener, |progress| chain.run(&ctx, &open.scan, Path::new(&out_dir), &options, progress))?;
@@ -140,6 +141,7 @@ fn summary<'l>(env: &mut Env<'l>, done: &RunSummary) -> Result<JObject<'l>> {
     let class = env.find_class(jni_str!("org/wagiri/RunSummary"))?;
     let args = [
         JValue::Int(done.slices as i32),
+        JValue::Int(done.found as i32),
         JValue::Object(&center),
         JValue::Double(done.pixel_um),
         JValue::Float(done.range.0),
@@ -147,6 +149,6 @@ fn summary<'l>(env: &mut Env<'l>, done: &RunSummary) -> Result<JObject<'l>> {
         JValue::Object(&remarks),
         JValue::Object(&chain),
     ];
-    let signature = jni_sig!("(ILjava/lang/String;DFF[Ljava/lang/String;Ljava/lang/String;)V");
+    let signature = jni_sig!("(IILjava/lang/String;DFF[Ljava/lang/String;Ljava/lang/String;)V");
     Ok(env.new_object(class, signature, &args)?)
 }

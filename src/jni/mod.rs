@@ -19,7 +19,7 @@ use jni::{Env, EnvUnowned};
 use throw::{Result, Throw};
 
 /// Raised whenever a native method changes; `NativeLibrary.ABI_VERSION` in Java is the same number.
-const ABI_VERSION: jint = 1;
+const ABI_VERSION: jint = 2;
 
 /// Defines one exported native method: catches panics, turns failures into exceptions.
 macro_rules! native {

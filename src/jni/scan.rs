@@ -3,7 +3,7 @@
 use super::callback::with_progress;
 use super::context::context;
 use super::{convert, handles, native};
-use crate::chain::survey::{read_references, read_sinograms};
+use crate::chain::read::{read_references, read_sinograms};
 use crate::chain::{AxisOptions, find_axis};
 use crate::error::{Error, Result};
 use crate::preprocess::{NormaliseOptions, flat_weights, normalise_row};

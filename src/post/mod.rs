@@ -2,6 +2,8 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+mod range;
 mod to_int;
 
+pub use range::finite_range;
 pub use to_int::Quantiser;

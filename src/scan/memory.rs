@@ -1,6 +1,6 @@
 //! Frames held in arrays: for tests, Fiji stacks and callers of the C ABI.
 
-use super::source::check_band;
+use super::source::{Fingerprint, check_band};
 use super::{Frame, FrameSource, Scan, ScanInfo, ScanShape};
 use crate::error::{Error, Result};
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis, s};
@@ -64,6 +64,12 @@ impl FrameSource for MemorySource {
     }
     fn frame_bytes(&self) -> u64 {
         0
+    }
+    fn identity(&self) -> Result<String> {
+        let mut hash = Fingerprint::default();
+        let pixels = self.dark.iter().chain(&self.flats).chain(&self.views);
+        pixels.for_each(|v| hash.add_u64(u64::from(v.to_bits())));
+        Ok(format!("pixels {hash}"))
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Must not know: stages, chains, engines. File formats are in `io`.
 
+mod band;
 mod memory;
 mod source;
 
+pub use band::{Band, BandMut, CountType};
 pub use memory::MemorySource;
-pub(crate) use source::check_band;
-pub use source::{Frame, FrameSource, ScanShape};
+pub(crate) use source::{Fingerprint, check_band};
+pub use source::{Frame, FrameSource, Grain, ScanShape};
 
 use crate::error::{Error, Result};
 use std::path::PathBuf;

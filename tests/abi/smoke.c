@@ -14,6 +14,24 @@ struct seen {
   uint64_t done, total;
 };
 
+/* All figures: parts of the run that never overlap and add up to its time. */
+static int32_t on_report(void *user, const wagiri_report *report) {
+  struct seen *seen = (struct seen *)user;
+  double sum = 0;
+  uint32_t i;
+  CHECK(report->struct_size == sizeof *report);
+  CHECK(report->fraction >= 0 && report->fraction <= 1 && report->slices_per_s >= 0);
+  for (i = 0; i < report->phase_count; i++) {
+    CHECK(strlen(report->phases[i].id) > 0 && report->phases[i].seconds >= 0);
+    sum += report->phases[i].seconds;
+  }
+  CHECK(sum <= report->elapsed_s + 1e-6);
+  seen->done = report->done;
+  seen->total = report->total;
+  seen->calls++;
+  return 0;
+}
+
 static int32_t on_progress(void *user, uint64_t done, uint64_t total) {
   struct seen *seen = (struct seen *)user;
   CHECK(done >= seen->done && done <= total);
@@ -261,6 +279,21 @@ static void chains(wagiri_context *ctx, wagiri_scan *scan, const char *folder, c
   options.row_start = 1;
   options.row_end = 2;
   EXPECT(WAGIRI_OK, "", wagiri_chain_run(ctx, chain, scan, out, &options, NULL, NULL, NULL, &err));
+  /* A complete run is continued without doing anything; another one is refused. */
+  options.resume = 1;
+  options.report = on_report;
+  seen.calls = 0;
+  EXPECT(WAGIRI_OK, "", wagiri_chain_run(ctx, chain, scan, out, &options, on_progress, &seen, &summary, &err));
+  CHECK(summary.slices == 1 && summary.found == 1 && seen.calls > 0 && seen.done == 1 && seen.total == 1);
+  options.row_end = 3;
+  EXPECT(WAGIRI_INVALID, "the rows changed", wagiri_chain_run(ctx, chain, scan, out, &options, NULL, NULL, NULL, &err));
+  EXPECT(WAGIRI_NOT_FOUND, "no run to continue",
+         wagiri_chain_run(ctx, chain, scan, cancelled, &options, NULL, NULL, NULL, &err));
+  options.resume = 2;
+  EXPECT(WAGIRI_INVALID, "resume: expected 0 or 1",
+         wagiri_chain_run(ctx, chain, scan, out, &options, NULL, NULL, NULL, &err));
+  options.resume = 0;
+  options.row_end = 2;
   f = fopen(file, "rb");
   CHECK(f != NULL && fgetc(f) == 'I' && fgetc(f) == 'I');
   if (f != NULL) fclose(f);

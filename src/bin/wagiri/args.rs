@@ -27,6 +27,7 @@ pub fn command() -> Command {
             with_scan_options(Command::new("center").about("Find the rotation axis").arg(scan()))
                 .arg(option("method", "NAME", "auto, rmsd, line, registration or moment").default_value("auto"))
                 .arg(option("rows", "A..B", "Detector rows to look at"))
+                .arg(progress_arg())
                 .args(machine_args()),
         )
         .subcommand(with_chain_options(
@@ -43,7 +44,20 @@ pub fn command() -> Command {
             with_scan_options(Command::new("run").about("Reconstruct a scan to TIFF slices").arg(scan()))
                 .arg(Arg::new("out").required(true).value_name("OUT").help("Output folder; made if it does not exist"))
                 .arg(option("rows", "A..B", "Detector rows to reconstruct, the end not included"))
-                .arg(option("slab-rows", "N", "Slab height instead of the one that fits the memory")),
+                .arg(option("slab-rows", "N", "Slab height instead of the one that fits the memory"))
+                .arg(
+                    Arg::new("resume")
+                        .long("resume")
+                        .action(ArgAction::SetTrue)
+                        .help("Continue the run that was stopped in OUT; give everything else as it was"),
+                )
+                .arg(
+                    Arg::new("no-record")
+                        .long("no-record")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("resume")
+                        .help("Leave no wagiri-run.txt: for several runs of different rows into one folder at a time"),
+                ),
         ))
         .subcommand(
             Command::new("stages")
@@ -59,6 +73,11 @@ fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
 
 fn plugin_arg() -> Arg {
     option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
+}
+
+fn progress_arg() -> Arg {
+    let help = "auto (a bar if standard error is a terminal), none, or json (an object per line on standard error)";
+    option("progress", "HOW", help).default_value("auto")
 }
 
 fn machine_args() -> [Arg; 4] {
@@ -105,6 +124,7 @@ fn with_chain_options(command: Command) -> Command {
         .arg(option("chain", "TEXT", "Another chain than the default reconstruction"))
         .arg(option("set", "STAGE.PARAM=VALUE", "Set a parameter of a stage").action(ArgAction::Append))
         .args(declared)
+        .arg(progress_arg())
         .args(machine_args())
 }
 
@@ -181,9 +201,15 @@ pub fn chain(m: &ArgMatches, context: &Context) -> Result<Chain> {
     Ok(chain)
 }
 
-/// Rows and slab height.
+/// Rows, slab height, and how to deal with an earlier run.
 pub fn run_options(m: &ArgMatches) -> Result<RunOptions> {
-    Ok(RunOptions { rows: range(m, "rows")?, slab_rows: number(m, "slab-rows")?, artist: None })
+    Ok(RunOptions {
+        rows: range(m, "rows")?,
+        slab_rows: number(m, "slab-rows")?,
+        resume: m.get_flag("resume"),
+        unrecorded: m.get_flag("no-record"),
+        ..RunOptions::default()
+    })
 }
 
 /// Text of an option, if it was given.

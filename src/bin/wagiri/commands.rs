@@ -1,8 +1,9 @@
 //! One function per command.
 
 use crate::args;
+use crate::json::Line;
 use crate::picture::{self, Panel};
-use crate::terminal::{human_bytes, human_time, progress, say, silent};
+use crate::terminal::{human_bytes, human_time, human_times, is_json, json_line, progress, say, show_progress, silent};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,6 +14,9 @@ use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Error, ErrorKind, Result, Scan};
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
+    if let Some(how) = matches.subcommand().and_then(|(_, m)| args::text(m, "progress")) {
+        show_progress(how)?;
+    }
     match matches.subcommand() {
         Some(("info", m)) => info(m),
         Some(("center", m)) => center(m),
@@ -143,6 +147,7 @@ fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: Slic
     let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
     let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
     sink.write(row, slice)?;
+    sink.finish(&mut || Ok(()))?;
     let path = with_suffix(out, ".tif");
     std::fs::rename(sink.path(row), &path).map_err(|e| Error::io(path.display(), "rename", e))?;
     Ok(path)
@@ -186,18 +191,40 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     let (context, scan) = (args::context(m)?, open(m)?);
     let chain = args::chain(m, &context)?;
     let out = Path::new(args::text(m, "out").unwrap_or_default());
-    let summary = chain.run(&context, &scan, out, &args::run_options(m)?, &mut progress("run")).inspect_err(|e| {
+    let options = args::run_options(m)?;
+    let summary = chain.run(&context, &scan, out, &options, &mut progress("run")).inspect_err(|e| {
         if e.kind() == ErrorKind::Cancelled {
-            log::info!("finished slices stay in {}", out.display());
+            let how = if options.unrecorded { "" } else { "; --resume continues the run" };
+            log::info!("finished slices stay in {}{how}", out.display());
         }
     })?;
     for remark in &summary.remarks {
         log::info!("{remark}");
     }
+    if summary.found == summary.slices {
+        log::info!("the run in {} was complete: nothing was left to do", out.display());
+    }
+    if is_json() {
+        let line = Line::event("summary")
+            .text("out", &out.display().to_string())
+            .number("slices", summary.slices as f64)
+            .number("found", summary.found as f64)
+            .number("first_row", summary.rows.start as f64)
+            .number("end_row", summary.rows.end as f64)
+            .number("minimum", f64::from(summary.range.0))
+            .number("maximum", f64::from(summary.range.1))
+            .text("center_px", &summary.center.to_string())
+            .number("pixel_um", summary.pixel_um)
+            .text("chain", &summary.chain)
+            .texts("remarks", &summary.remarks)
+            .number("elapsed_s", (started.elapsed().as_secs_f64() * 1e3).round() / 1e3)
+            .times(&summary.times);
+        json_line(&line.end());
+    }
     say!("chain        {}", summary.chain);
     say!("slices       {} in {}", summary.slices, out.display());
     say!("values       {} to {} 1/cm", summary.range.0, summary.range.1);
-    say!("time         {}", human_time(started.elapsed().as_secs()));
+    say!("time         {} ({})", human_time(started.elapsed().as_secs()), human_times(&summary.times));
     Ok(())
 }
 

@@ -90,7 +90,8 @@ impl Program {
         let kernel = kernel_size();
         let chain = self.chain(center, pixel_um, self.number("RA0", &a[a.len() - 2])?, &kernel, "")?;
         let context = context()?;
-        let options = RunOptions { rows, slab_rows: whole("HPTG_CHUNK_ROWS"), artist: Some("hp_tg".into()) };
+        let options =
+            RunOptions { rows, slab_rows: whole("HPTG_CHUNK_ROWS"), artist: Some("hp_tg".into()), ..of_ct_rec() };
         let summary = chain.run(&context, &scan, rec, &options, &mut progress("hp_tg"))?;
         print_remarks(&summary.remarks);
         for z in summary.rows.clone() {
@@ -125,7 +126,7 @@ impl Program {
         let angle_deg = a.get(3).map_or(Ok(0.0), |t| self.number("RA0", t))?;
         let kernel = kernel_size();
         let chain = self.chain(center, pixel_um, angle_deg, &kernel, "black=row air=edges")?;
-        let options = RunOptions { rows: Some(rows), slab_rows: None, artist: Some("ct_rec".into()) };
+        let options = RunOptions { rows: Some(rows), slab_rows: None, artist: Some("ct_rec".into()), ..of_ct_rec() };
         let summary = chain.run(&context, &scan, here, &options, &mut progress("ct_rec"))?;
         print_remarks(&summary.remarks);
         let file = format!("rec{layer:05}.tif");
@@ -162,6 +163,11 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// ct-rec's programs leave nothing but slices and a log, and its users run several of them into one folder.
+fn of_ct_rec() -> RunOptions {
+    RunOptions { unrecorded: true, ..RunOptions::default() }
 }
 
 fn print_remarks(remarks: &[String]) {

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod compat;
+mod json;
 mod picture;
 mod terminal;
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Ok(()) if terminal::answer_lost() => ExitCode::from(wagiri::ErrorKind::Io.exit_code()),
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            terminal::complain(&e);
+            terminal::fail(&e);
             ExitCode::from(e.kind().exit_code())
         }
     }

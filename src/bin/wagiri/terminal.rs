@@ -1,11 +1,13 @@
-//! What a person sees while it runs: log lines, a progress bar, Ctrl-C.
+//! What a person sees while it runs: log lines, a progress bar, Ctrl-C. Or a program: JSON lines instead.
 
+use crate::json::{self, Line};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use wagiri::{CancelFlag, Progress, Report};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use wagiri::{CancelFlag, Error, PhaseTime, Progress, Report, Result};
 
 struct Stderr;
 
@@ -14,7 +16,13 @@ impl log::Log for Stderr {
         metadata.level() <= log::Level::Info && metadata.target().starts_with("wagiri")
     }
     fn log(&self, record: &log::Record) {
-        if self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if is_json() {
+            let level = record.level().as_str().to_ascii_lowercase();
+            json_line(&Line::event("message").text("level", &level).text("text", &record.args().to_string()).end());
+        } else {
             complain(record.args());
         }
     }
@@ -43,6 +51,41 @@ pub fn answer_lost() -> bool {
     ANSWER_LOST.load(Ordering::Relaxed)
 }
 
+/// How progress is shown, for the whole program.
+static SHOW: AtomicU8 = AtomicU8::new(AUTO);
+const AUTO: u8 = 0;
+const NONE: u8 = 1;
+const JSON: u8 = 2;
+
+/// Sets how progress is shown: `auto` (a bar if standard error is a terminal), `none` or `json`.
+pub fn show_progress(word: &str) -> Result<()> {
+    let how = match word {
+        "auto" => AUTO,
+        "none" => NONE,
+        "json" => JSON,
+        _ => {
+            return Err(Error::invalid("--progress", "expected auto, none or json").with("value", format!("'{word}'")));
+        }
+    };
+    SHOW.store(how, Ordering::Relaxed);
+    Ok(())
+}
+
+/// True if standard error carries JSON lines and nothing else.
+pub fn is_json() -> bool {
+    SHOW.load(Ordering::Relaxed) == JSON
+}
+
+/// One object on standard error.
+pub fn json_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Tells why the program ends.
+pub fn fail(e: &Error) {
+    if is_json() { json_line(&json::error(e)) } else { complain(e) }
+}
+
 /// A line on standard error; a run does not fail because nobody can read it.
 pub fn complain(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "wagiri: {line}");
@@ -56,8 +99,33 @@ pub fn init_logger() {
     }
 }
 
-/// A bar with the time left on a terminal, silent elsewhere; Ctrl-C stops the run and keeps finished slices.
+/// A bar with rate and time left on a terminal, silent elsewhere, or JSON lines; Ctrl-C stops the run and keeps finished
+/// slices.
 pub fn progress(what: &str) -> Progress<'static> {
+    match SHOW.load(Ordering::Relaxed) {
+        NONE => silent(),
+        JSON => json_progress(what.to_owned()),
+        _ => bar(what),
+    }
+}
+
+/// A line at the start, then at most five a second, and one when all slices are done.
+fn json_progress(task: String) -> Progress<'static> {
+    const INTERVAL: Duration = Duration::from_millis(200);
+    json_line(&Line::event("start").text("task", &task).text("version", wagiri::VERSION).end());
+    let (mut shown, mut done) = (Instant::now(), 0);
+    Progress::new(move |r: &Report| {
+        let finished = r.total > 0 && r.done == r.total && done != r.done;
+        if finished || shown.elapsed() >= INTERVAL {
+            (shown, done) = (Instant::now(), r.done);
+            json_line(&json::report(&task, r));
+        }
+        ControlFlow::Continue(())
+    })
+    .with_flag(stop_flag())
+}
+
+fn bar(what: &str) -> Progress<'static> {
     let bar = ProgressBar::new(1000);
     let template = "{prefix} [{bar:40}] {msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -67,7 +135,8 @@ pub fn progress(what: &str) -> Progress<'static> {
         bar.set_position((r.fraction * 1000.0) as u64);
         if r.total > 0 {
             let eta = r.eta.map_or(String::new(), |t| format!(", {} left", human_time(t.as_secs())));
-            bar.set_message(format!("{}/{} slices{eta}", r.done, r.total));
+            let rate = if r.rate > 0.0 { format!(", {}", human_rate(r.rate)) } else { String::new() };
+            bar.set_message(format!("{}/{} slices{rate}{eta}", r.done, r.total));
         }
         if r.total > 0 && r.done == r.total {
             bar.finish_and_clear();
@@ -93,6 +162,18 @@ fn stop_flag() -> CancelFlag {
         flag
     });
     FLAG.clone()
+}
+
+/// `read 3.2 s, recon.fbp 60.1 s`: what took more than a hundredth of the time, which is enough to see what limits a run.
+pub fn human_times(times: &[PhaseTime]) -> String {
+    let total: Duration = times.iter().map(|t| t.time).sum();
+    let large = times.iter().filter(|t| 100 * t.time >= total);
+    large.map(|t| format!("{} {:.1} s", t.id, t.time.as_secs_f64())).collect::<Vec<_>>().join(", ")
+}
+
+/// `3.2 slices/s`, or `12 s/slice` below one.
+fn human_rate(rate: f64) -> String {
+    if rate >= 1.0 { format!("{rate:.1} slices/s") } else { format!("{:.1} s/slice", 1.0 / rate) }
 }
 
 /// `45 s`, `3 min 20 s`, `2 h 5 min`.

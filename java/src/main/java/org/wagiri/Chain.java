@@ -54,8 +54,26 @@ public final class Chain extends NativeHandle {
     /** The rows from {@code firstRow} up to, not including, {@code endRow} into TIFF files in {@code outDir}. */
     public RunSummary run(
             Context context, Scan scan, String outDir, int firstRow, int endRow, ProgressListener listener) {
+        return run(context, scan, outDir, new RunOptions().rows(firstRow, endRow), listener);
+    }
+
+    /**
+     * Into TIFF files in {@code outDir}, as {@code options} say. The folder also gets {@code wagiri-run.txt}, by which
+     * {@link RunOptions#resume} continues the run after it was stopped in any way.
+     */
+    public RunSummary run(
+            Context context, Scan scan, String outDir, RunOptions options, ProgressListener listener) {
         Objects.requireNonNull(outDir, "outDir");
-        return Native.chainRun(context.id(), scan.id(), id(), outDir, firstRow, endRow, AUTO, listener);
+        return Native.chainRun(
+                context.id(),
+                scan.id(),
+                id(),
+                outDir,
+                options.firstRow,
+                options.endRow,
+                AUTO,
+                options.resume,
+                listener);
     }
 
     /** All rows into a consumer. */

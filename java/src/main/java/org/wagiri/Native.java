@@ -75,6 +75,7 @@ final class Native {
             int firstRow,
             int endRow,
             int slabRows,
+            boolean resume,
             ProgressListener listener);
 
     static native RunSummary chainRunInto(

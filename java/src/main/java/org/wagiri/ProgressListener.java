@@ -12,4 +12,13 @@ public interface ProgressListener {
      *         An exception thrown here stops the call too, and comes out of it unchanged.
      */
     boolean progress(long done, long total, double fraction, double etaSeconds);
+
+    /**
+     * The same with all figures; this is what the library calls. Override it to see rate and times.
+     *
+     * @return as {@link #progress}, which is what it calls unless it is overridden
+     */
+    default boolean report(ProgressReport report) {
+        return progress(report.done(), report.total(), report.fraction(), report.etaSeconds());
+    }
 }

@@ -7,6 +7,7 @@ import java.util.List;
 /** What a run did. */
 public final class RunSummary {
     private final int slices;
+    private final int found;
     private final String center;
     private final double pixelUm;
     private final float min;
@@ -14,8 +15,17 @@ public final class RunSummary {
     private final List<String> remarks;
     private final String chain;
 
-    RunSummary(int slices, String center, double pixelUm, float min, float max, String[] remarks, String chain) {
+    RunSummary(
+            int slices,
+            int found,
+            String center,
+            double pixelUm,
+            float min,
+            float max,
+            String[] remarks,
+            String chain) {
         this.slices = slices;
+        this.found = found;
         this.center = center;
         this.pixelUm = pixelUm;
         this.chain = chain;
@@ -24,9 +34,14 @@ public final class RunSummary {
         this.remarks = Collections.unmodifiableList(Arrays.asList(remarks));
     }
 
-    /** Slices written. */
+    /** Slices of the volume, all finished now. */
     public int slices() {
         return slices;
+    }
+
+    /** How many of them an earlier run had finished. */
+    public int found() {
+        return found;
     }
 
     /** Rotation axis used, as a chain takes it. */

@@ -146,4 +146,42 @@ public class RoundTripTest {
             assertNotNull(chain.preview(context, scan, 0, null));
         }
     }
+
+    @Test
+    public void aStoppedRunIsContinuedAndReportsTellWhereTheTimeGoes() throws Exception {
+        String out = new File(folder.getRoot(), "resume").getPath();
+        try (Context context = Context.create(1, 0, "cpu");
+                Scan scan = Disc.scan();
+                Chain chain = Chain.parse(context, CHAIN)) {
+            List<ProgressReport> reports = new ArrayList<>();
+            ProgressListener listener =
+                    new ProgressListener() {
+                        @Override
+                        public boolean progress(long done, long total, double fraction, double etaSeconds) {
+                            throw new AssertionError("report is overridden");
+                        }
+
+                        @Override
+                        public boolean report(ProgressReport report) {
+                            reports.add(report);
+                            return true;
+                        }
+                    };
+            RunOptions options = new RunOptions().resume(true);
+            try {
+                chain.run(context, scan, out, options, listener);
+                throw new AssertionError("there is nothing to continue");
+            } catch (WagiriException e) {
+                assertEquals(ErrorCode.NOT_FOUND, e.code());
+            }
+            assertEquals(0, chain.run(context, scan, out, new RunOptions(), listener).found());
+            ProgressReport last = reports.get(reports.size() - 1);
+            assertEquals(last.total(), last.done());
+            assertTrue(last.seconds().toString(), last.seconds().containsKey("recon.fbp"));
+            double sum = last.seconds().values().stream().mapToDouble(Double::doubleValue).sum();
+            assertTrue(sum <= last.elapsedSeconds() + 1e-6);
+            RunSummary again = chain.run(context, scan, out, options, listener);
+            assertEquals(again.slices(), again.found());
+        }
+    }
 }

@@ -32,6 +32,7 @@ public final class Reconstruct extends Command {
                             Field.choice("device", "Device", "auto", "cpu", "gpu"),
                             Field.integerOrAuto("threads", "Threads").beside(),
                             Field.numberOrAuto("memory_gb", "Memory_gb (outside Java)").beside(),
+                            Field.flag("resume", "Resume a stopped run (same fields, same output)", false),
                             Field.flag("open", "Open the result as a virtual stack", true)));
 
     @Override

@@ -8,6 +8,7 @@ import java.util.Locale;
 import org.wagiri.Chain;
 import org.wagiri.Context;
 import org.wagiri.ErrorCode;
+import org.wagiri.RunOptions;
 import org.wagiri.RunSummary;
 import org.wagiri.Scan;
 import org.wagiri.WagiriException;
@@ -55,7 +56,8 @@ final class ReconstructRunner {
             int last = Rows.last(values, first, scan.info().rows(), "detector rows");
             RunSummary summary = null;
             try (Chain chain = Chain.parse(context, chainText(values))) {
-                summary = chain.run(context, scan, output, first, last + 1, progress);
+                RunOptions options = new RunOptions().rows(first, last + 1).resume(values.flag("resume"));
+                summary = chain.run(context, scan, output, options, progress);
             } catch (WagiriException e) {
                 if (e.code() != ErrorCode.CANCELLED) {
                     throw new WagiriException(e.code(), inFieldNames(e.getMessage()));
