@@ -331,6 +331,10 @@ impl Stage for FbpStage {
             cost_per_row: self.cost_per_update * (views * cols) as f64 * cols as f64,
         })
     }
+    fn preferred_rows(&self) -> usize {
+        let rows = |fbp: &Option<Fbp>| fbp.as_ref().map_or(1, Fbp::preferred_rows);
+        rows(&self.plain).max(rows(&self.padded))
+    }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(FbpWorker { stage: self, padded_slices: 0, slices: 0 }))
     }

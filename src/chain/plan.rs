@@ -6,8 +6,8 @@ use crate::scan::{Grain, ScanShape};
 use crate::slab::{Domain, Halo, SlabShape};
 use std::ops::Range;
 
-/// Rows computed at a time: as many slices as lie side by side in the widest SIMD lanes, and few enough that a run that
-/// is stopped has written nearly all it computed.
+/// Rows computed at a time unless a stage prefers more: few enough that a run that is stopped has written nearly all it
+/// computed.
 const PART_ROWS: usize = 16;
 
 /// Bytes of one frame that a slab should take at least, where memory allows: opening a file costs about as much.
@@ -66,9 +66,12 @@ impl Cut {
     pub fn finished(&self) -> usize {
         self.rows.len() - self.left.iter().map(ExactSizeIterator::len).sum::<usize>()
     }
-    /// Parts of a slab, in order.
+    /// Parts of a slab, in order. The last rows of a run go in lower parts, so that less is left to be written when
+    /// nothing is left to compute.
     pub fn parts(&self, slab: Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
-        bands(slab, self.part_rows, 1)
+        let (usual, last) = (self.part_rows, self.left.last().map(|run| run.end));
+        let step = move |part: &Range<usize>| if Some(part.end) == last { usual.min(PART_ROWS) } else { usual };
+        bands(slab, usual, 1).flat_map(move |part| bands(part.clone(), step(&part), 1))
     }
 }
 

@@ -137,6 +137,15 @@ impl Fbp {
         }
     }
 
+    /// Slices at a time with which the engine works best; fewer cost more each, more cost the same.
+    pub fn preferred_rows(&self) -> usize {
+        match self.engine {
+            Engine::Direct => direct::MAX_LANES,
+            Engine::Fourier => fourier::SIDE_BY_SIDE,
+            Engine::Reference => 1,
+        }
+    }
+
     /// Working memory of [`Fbp::reconstruct`] for `rows` slices on `threads` threads, bytes.
     pub fn scratch_bytes(&self, rows: usize, threads: usize) -> u64 {
         match (self.engine, &self.fourier) {

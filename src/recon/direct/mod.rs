@@ -41,7 +41,7 @@ const MAX_SHIFT: usize = 4;
 /// taken a few at a time.
 const GUARD: usize = 16;
 /// Most slices side by side: two cache lines of f32.
-const MAX_LANES: usize = 32;
+pub(super) const MAX_LANES: usize = 32;
 /// Lanes of one slice group begin at a cache line: this many f32.
 const ALIGN: usize = 16;
 /// Updates (pixels × views × slices) per thread between two ticks.

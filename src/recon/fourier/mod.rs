@@ -36,7 +36,7 @@ pub(super) use kernel::TOLERANCE;
 type Complex = rustfft::num_complex::Complex<f32>;
 
 /// Most slices that share the geometry's computation.
-const SIDE_BY_SIDE: usize = 4;
+pub(super) const SIDE_BY_SIDE: usize = 4;
 /// Memory for the grids of slices side by side, and for spectra before they are spread; more if one slice needs it.
 const GRID_BYTES: usize = 128 << 20;
 const SPECTRA_BYTES: usize = 32 << 20;
