@@ -119,7 +119,7 @@ fn the_tolerance_is_kept() {
         let options = FbpOptions { filter, pad: i == 1, ..FOURIER };
         let exact: Vec<_> =
             (0..centers.len()).map(|z| truth(angles, sinos.slice(s![z, .., ..]), centers[z], &options)).collect();
-        for tolerance in [1e-2, 3e-3, 2e-4, 5e-5, 1.5e-5, 2e-6] {
+        for tolerance in [1e-2, 3e-3, 2e-4, 5e-5, 1.5e-5, 1e-6] {
             let fbp = fbp(angles, cols, 1.0, FbpOptions { tolerance, ..options });
             let ours = volume(&fbp, &pool(2), &sinos, &centers).unwrap();
             for (z, exact) in exact.iter().enumerate() {
@@ -128,6 +128,17 @@ fn the_tolerance_is_kept() {
             }
         }
     }
+}
+
+#[test]
+fn many_views_add_up_without_loss() {
+    // All views meet at frequency 0: a plain 32-bit sum of 3000 equal values is wrong by up to 1e-4.
+    let (angles, cols, center) = (uniform_angles(3000, 0.0, PI), 48, 23.5);
+    let sino = body(&angles, cols, center);
+    let options = FbpOptions { tolerance: 1e-6, ..FOURIER };
+    let ours = slice(&fbp(&angles, cols, 1.0, options), &sino, center);
+    let error = error(ours.view(), &truth(&angles, sino.view(), center, &options));
+    assert!(error <= 1e-6, "{error:e}");
 }
 
 #[test]
@@ -190,7 +201,7 @@ fn bits_do_not_depend_on_threads_and_neighbours() {
 #[test]
 fn instruction_sets_agree() {
     for (views, cols) in [(121, 130), (64, 90)] {
-        for tolerance in [1e-2, 2e-4, 1e-5, 2e-6] {
+        for tolerance in [1e-2, 2e-4, 1e-5, 1e-6] {
             let angles = uniform_angles(views, 0.2, PI);
             let sino = noise(views, cols, 4);
             let image = |isa| {
@@ -210,11 +221,11 @@ fn instruction_sets_agree() {
 #[test]
 fn a_tolerance_that_32_bits_cannot_hold_is_refused() {
     let angles = uniform_angles(4, 0.0, PI);
-    for tolerance in [1e-7, 0.1, 0.0, -1.0, f64::NAN] {
+    for tolerance in [9e-7, 0.1, 0.0, -1.0, f64::NAN] {
         let make =
             |engine| Fbp::new(&angles, &view_weights(&angles), 8, 1.0, &FbpOptions { engine, tolerance, ..CHESLER });
         let text = make(Engine::Fourier).err().unwrap().to_string();
-        assert!(text.contains("0.000002 to 0.01") && text.contains("tolerance = "), "{text}");
+        assert!(text.contains("0.000001 to 0.01") && text.contains("tolerance = "), "{text}");
         assert!(make(Engine::Direct).is_ok(), "the others take no notice");
     }
 }

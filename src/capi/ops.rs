@@ -67,7 +67,7 @@ pub struct wagiri_fbp_options {
     pub engine: i32,
     /// Not 0: extend views that are cut off at the edge of the detector by a cosine taper of half the width.
     pub pad: i32,
-    /// Largest relative L2 error of the Fourier engine, 2e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
+    /// Largest relative L2 error of the Fourier engine, 1e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
     pub tolerance: f64,
 }
 

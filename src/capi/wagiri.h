@@ -358,7 +358,7 @@ typedef struct wagiri_fbp_options {
   int32_t engine;
   // Not 0: extend views that are cut off at the edge of the detector by a cosine taper of half the width.
   int32_t pad;
-  // Largest relative L2 error of the Fourier engine, 2e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
+  // Largest relative L2 error of the Fourier engine, 1e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
   double tolerance;
 } wagiri_fbp_options;
 

@@ -8,7 +8,7 @@ use super::vector::Plain;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 
-/// Instruction set of the direct engine.
+/// Instruction set of the direct and the Fourier engine.
 ///
 /// Each gives the same bits for any number of threads and slices; two of them differ by rounding, at most 1e-6 of the
 /// largest value. The best that the processor has is taken; [`super::Fbp::with_isa`] is for tests and benchmarks.

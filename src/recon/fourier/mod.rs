@@ -79,7 +79,8 @@ impl Fourier {
         let slices = self.side_by_side(rows);
         let spectra = self.panel_views(slices, threads) * self.views.half();
         let per_thread = self.views.scratch_bytes().max(self.image.scratch_bytes());
-        (slices * (self.layout.len() + spectra) * size_of::<Complex>()) as u64 + threads as u64 * per_thread
+        let patches = self.layout.patches() * self.layout.patch_len();
+        (slices * (self.layout.len() + spectra + patches) * size_of::<Complex>()) as u64 + threads as u64 * per_thread
     }
 }
 
@@ -112,6 +113,7 @@ pub(super) fn reconstruct(
     let panel = fourier.panel_views(slices, pool.current_num_threads());
     let zeros = |len| vec![Complex::new(0.0, 0.0); slices * len];
     let (mut cells, mut spectra) = (zeros(fourier.layout.len()), zeros(panel * fourier.views.half()));
+    let mut patches = zeros(fourier.layout.patches() * fourier.layout.patch_len());
     let all = center_px.len() as f64;
     for (group, centers) in center_px.chunks(slices).enumerate() {
         let first_row = group * slices;
@@ -121,7 +123,9 @@ pub(super) fn reconstruct(
         let cells = &mut cells[..centers.len() * fourier.layout.len()];
         if first_row > 0 {
             cells.fill(Complex::new(0.0, 0.0));
+            patches.fill(Complex::new(0.0, 0.0));
         }
+        let patches = &mut patches[..centers.len() * fourier.layout.patches() * fourier.layout.patch_len()];
         let views = fourier.layout.steps().len();
         for first in (0..views).step_by(panel) {
             let steps = first..views.min(first + panel);
@@ -130,8 +134,9 @@ pub(super) fn reconstruct(
             let spectra = &mut spectra[..centers.len() * steps.len().next_multiple_of(2) * fourier.views.half()];
             group.spectra(steps.clone(), spectra)?;
             tick(part(0.3))?;
-            group.spread(steps.clone(), spectra, cells);
+            group.spread(steps.clone(), spectra, cells, patches);
         }
+        group.fourier.layout.add_patches(patches, centers.len(), &mut group.bands(cells));
         group.transform_rows(cells, &mut |x| tick(SPREAD_PART + (ROWS_PART - SPREAD_PART) * x))?;
         group.image(cells, out.slice_mut(rows), &mut |x| tick(ROWS_PART + (1.0 - ROWS_PART) * x))?;
     }
@@ -180,12 +185,15 @@ impl Group<'_> {
         self.pool.install(|| pairs.try_for_each_init(|| views.scratch(), work))
     }
 
-    fn spread(&self, steps: Range<usize>, spectra: &[Complex], cells: &mut [Complex]) {
+    fn spread(&self, steps: Range<usize>, spectra: &[Complex], cells: &mut [Complex], patches: &mut [Complex]) {
         let (layout, isa) = (&self.fourier.layout, self.fbp.isa);
         let mut bands = self.bands(cells);
+        let spectra = (spectra, self.centers.len());
+        let patches = patches.par_chunks_mut(self.centers.len() * layout.patch_len()).enumerate();
         self.pool.install(|| {
+            patches.for_each(|(patch, cells)| layout.spread_low(isa, patch, steps.clone(), spectra, cells));
             bands.par_iter_mut().enumerate().with_max_len(1).for_each(|(band, cells)| {
-                layout.spread(isa, band, steps.clone(), (spectra, self.centers.len()), cells);
+                layout.spread(isa, band, steps.clone(), spectra, cells);
             });
         });
     }

@@ -16,6 +16,10 @@ pub(super) const DENSE_REACH: usize = 2;
 const OVERLAP: usize = 20;
 /// Parts of a ray that are gone through side by side.
 const PARTS: usize = 8;
+/// Samples of a view beside frequency 0, where all views meet: every grid point gets thousands of them there, and an image
+/// consists of little else. So they go to small patches of the grid, one for a few views, that are added up in f64.
+const LOW: usize = 32;
+const PATCH_VIEWS: usize = 64;
 /// Bands, at most, and rows of a band, at least.
 const BANDS: usize = 32;
 const BAND_ROWS: usize = 8;
@@ -33,8 +37,11 @@ pub(super) struct Layout {
     starts: Vec<usize>,
     /// Of the views in the order in which they are spread.
     steps: Vec<Step>,
-    /// Samples of a view.
+    /// Samples of a view, and how many of them go to patches.
     half: usize,
+    low: usize,
+    /// Grid points that the latter reach from frequency 0, kernel not included.
+    reach: usize,
     taps: Vec<[f32; MAX_WIDTH]>,
 }
 
@@ -125,7 +132,9 @@ impl Layout {
         let (width, half) = (kernel.width, fft_len / 2 + 1);
         let row_len = (size + 2 * MAX_WIDTH).next_multiple_of(8);
         let starts = balanced(&steps, size / 2 + 1, half);
-        Layout { size, width, row_len, starts, steps, half, taps: kernel.taps() }
+        let low = LOW.min(half / 4);
+        let reach = (low as f64 * step).ceil() as usize;
+        Layout { size, width, row_len, starts, steps, half, low, reach, taps: kernel.taps() }
     }
 
     /// Row and column of the grid's frequency 0.
@@ -172,10 +181,84 @@ impl Layout {
         }
     }
 
+    /// Patches of all views.
+    pub fn patches(&self) -> usize {
+        self.steps.len().div_ceil(PATCH_VIEWS)
+    }
+    /// Rows and columns of a patch. Its rows are the first of the grid.
+    fn patch_size(&self) -> [usize; 2] {
+        [self.reach + 2 * MAX_WIDTH, 2 * self.reach + 3 * MAX_WIDTH]
+    }
+    /// Complex values of a patch of one slice.
+    pub fn patch_len(&self) -> usize {
+        self.patch_size().iter().product()
+    }
+    /// Column of the grid at which patches begin.
+    fn patch_col(&self) -> usize {
+        self.origin()[1] - self.reach - MAX_WIDTH
+    }
+
+    /// Spreads the samples beside frequency 0 of those of the views `steps` that belong to one patch, for several slices.
+    pub fn spread_low(
+        &self,
+        isa: Checked,
+        patch: usize,
+        steps: Range<usize>,
+        (spectra, slices): (&[Complex], usize),
+        cells: &mut [Complex],
+    ) {
+        let stride = spectra.len() / slices;
+        let own = steps.start.max(patch * PATCH_VIEWS)..steps.end.min((patch + 1) * PATCH_VIEWS);
+        for i in own {
+            let step = &self.steps[i];
+            let [row, col] = self.first_point();
+            let ray = Ray {
+                first: 0,
+                end: self.low,
+                part_len: self.low.next_multiple_of(DENSE),
+                is_dense: self.is_dense(step),
+                row: [row, step.row],
+                col: [col - ((self.patch_col() as i64) << FRACTION_BITS), step.col],
+            };
+            let samples = Samples { slices, values: &spectra[(i - steps.start) * self.half..], stride };
+            let grids = Grids { cells: &mut *cells, stride: self.patch_len(), row_len: self.patch_size()[1] };
+            super::isa::spread(isa, self.width, &ray, &self.taps, samples, grids);
+        }
+    }
+
+    /// Adds the patches `[patch][slice]` to the bands.
+    pub fn add_patches(&self, patches: &[Complex], slices: usize, bands: &mut [&mut [Complex]]) {
+        let [rows, cols] = self.patch_size();
+        for (band, cells) in bands.iter_mut().enumerate() {
+            let own = self.band(band);
+            for (slice, cells) in cells.chunks_mut(self.band_len(band)).enumerate() {
+                for (row, cells) in own.clone().zip(cells.chunks_mut(self.row_len)).take_while(|(row, _)| *row < rows) {
+                    for (col, cell) in cells[self.patch_col()..][..cols].iter_mut().enumerate() {
+                        let at = slice * self.patch_len() + row * cols + col;
+                        let (mut re, mut im) = (0.0, 0.0);
+                        for value in patches.iter().skip(at).step_by(slices * self.patch_len()) {
+                            (re, im) = (re + f64::from(value.re), im + f64::from(value.im));
+                        }
+                        *cell += Complex::new(re as f32, im as f32);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first grid point that a sample at `x` reaches is floor(x - width / 2) + 1; this is that of frequency 0.
+    fn first_point(&self) -> [i64; 2] {
+        self.origin().map(|origin| ((2 * origin + 2 - self.width) as i64) << (FRACTION_BITS - 1))
+    }
+
+    fn is_dense(&self, step: &Step) -> bool {
+        self.width + DENSE_REACH <= MAX_WIDTH
+            && step.row.abs().max(step.col.abs()) * (DENSE as i64 - 1) < (DENSE_REACH as i64) << FRACTION_BITS
+    }
+
+    /// The samples of a view in a band, without those that go to patches.
     fn ray(&self, step: &Step, band: Range<usize>) -> Ray {
-        // The first grid point that a sample at `x` reaches is floor(x - width / 2) + 1.
-        let first = |origin: usize| ((2 * origin + 2 - self.width) as i64) << (FRACTION_BITS - 1);
-        let [row, col] = self.origin().map(first);
+        let [row, col] = self.first_point();
         let sample = |band_start: usize| {
             let distance = ((band_start as i64) << FRACTION_BITS) - row;
             match step.row {
@@ -185,7 +268,7 @@ impl Layout {
                 by => ((distance + by - 1).div_euclid(by).max(0) as usize).min(self.half),
             }
         };
-        let (from, end) = (sample(band.start), sample(band.end));
+        let (from, end) = (sample(band.start).max(self.low), sample(band.end).max(self.low));
         let len = end - from;
         let parts = (len / OVERLAP).clamp(1, PARTS);
         let band_start = (band.start as i64) << FRACTION_BITS;
@@ -193,8 +276,7 @@ impl Layout {
             first: from,
             end,
             part_len: len.div_ceil(parts).max(1).next_multiple_of(DENSE),
-            is_dense: self.width + DENSE_REACH <= MAX_WIDTH
-                && step.row.abs().max(step.col.abs()) * (DENSE as i64 - 1) < (DENSE_REACH as i64) << FRACTION_BITS,
+            is_dense: self.is_dense(step),
             row: [row - band_start, step.row],
             col: [col, step.col],
         }
