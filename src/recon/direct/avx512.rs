@@ -16,7 +16,6 @@ pub(super) fn add_chunk<const L: usize, const TILTED: bool>(
         32 => tile::add_chunk::<__m512, L, 2, 4, TILTED>(chunk, hits, sums),
         16 => tile::add_chunk::<__m512, L, 1, 8, TILTED>(chunk, hits, sums),
         8 => tile::add_chunk::<__m256, L, 1, 8, TILTED>(chunk, hits, sums),
-        4 => tile::add_chunk::<Plain<4, true>, L, 1, 8, TILTED>(chunk, hits, sums),
         _ => tile::add_chunk::<Plain<1, true>, L, 1, 4, TILTED>(chunk, hits, sums),
     }
 }

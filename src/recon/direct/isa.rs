@@ -88,7 +88,6 @@ impl Checked {
             Isa::Neon => neon::add_chunk::<L, TILTED>(chunk, hits, sums),
             _ => match L {
                 32 | 16 | 8 => tile::add_chunk::<Plain<4, false>, L, 2, 2, TILTED>(chunk, hits, sums),
-                4 => tile::add_chunk::<Plain<4, false>, L, 1, 4, TILTED>(chunk, hits, sums),
                 _ => tile::add_chunk::<Plain<1, false>, L, 1, 4, TILTED>(chunk, hits, sums),
             },
         }

@@ -51,8 +51,7 @@ const TICK_UPDATES: usize = 200_000_000;
 fn lanes_for(slices: usize) -> usize {
     match slices {
         0 | 1 => 1,
-        2..=4 => 4,
-        5..=8 => 8,
+        2..=8 => 8,
         9..=16 => 16,
         _ => MAX_LANES,
     }
@@ -133,8 +132,6 @@ pub(super) fn reconstruct(
         let tilted = centers.iter().any(|c| *c != centers[0]);
         match (lanes_for(centers.len()), tilted) {
             (1, _) => pass.run::<1, false>(out, &mut tick)?,
-            (4, false) => pass.run::<4, false>(out, &mut tick)?,
-            (4, true) => pass.run::<4, true>(out, &mut tick)?,
             (8, false) => pass.run::<8, false>(out, &mut tick)?,
             (8, true) => pass.run::<8, true>(out, &mut tick)?,
             (16, false) => pass.run::<16, false>(out, &mut tick)?,

@@ -13,7 +13,6 @@ pub(super) fn add_chunk<const L: usize, const TILTED: bool>(
     match L {
         32 | 16 => tile::add_chunk::<float32x4_t, L, 4, 2, TILTED>(chunk, hits, sums),
         8 => tile::add_chunk::<float32x4_t, L, 2, 4, TILTED>(chunk, hits, sums),
-        4 => tile::add_chunk::<float32x4_t, L, 1, 8, TILTED>(chunk, hits, sums),
         _ => tile::add_chunk::<Plain<1, true>, L, 1, 4, TILTED>(chunk, hits, sums),
     }
 }
