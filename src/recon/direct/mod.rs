@@ -2,7 +2,7 @@
 //! detector is computed once for all of them.
 //!
 //! A panel of views is filtered for up to 32 slices, then spread over the image tile by tile; a pixel adds up a chunk of
-//! up to 32 views in a register, then joins the panel, then the image. That order, and the arithmetic of a lane, are the
+//! up to 16 views in a register, then joins the panel, then the image. That order, and the arithmetic of a lane, are the
 //! same whatever the number of lanes, threads or slices: results are bit-identical. Must not know files or stages.
 
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +27,7 @@ use crate::error::Result;
 use ndarray::{ArrayView1, ArrayView3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 use std::ops::{AddAssign, Range};
+use std::sync::Mutex;
 use tile::{Chunk, FRACTION_MASK, Hits, Rays, SIDE, TILE, TILES};
 
 pub(super) use isa::Checked;
@@ -44,8 +45,11 @@ const GUARD: usize = 16;
 pub(super) const MAX_LANES: usize = 32;
 /// Lanes of one slice group begin at a cache line: this many f32.
 const ALIGN: usize = 16;
+/// Rows of the image that are fetched ahead of the one that is added to: enough to hide the way to the memory, and few
+/// enough to stay in the cache, where rows of slices of a round size share a few places.
+const FETCH_AHEAD: usize = 4;
 /// Updates (pixels × views × slices) per thread between two ticks.
-const TICK_UPDATES: usize = 200_000_000;
+const TICK_UPDATES: usize = 1_000_000_000;
 
 /// Lanes for `slices` slices; surplus lanes hold zeros.
 fn lanes_for(slices: usize) -> usize {
@@ -248,15 +252,19 @@ impl Pass<'_> {
         let cols = self.fbp.cols;
         let per_tick = self.fbp.tiles_per_tick(self.pool.current_num_threads(), L);
         let band_rows = TILE * per_tick.div_ceil(cols.div_ceil(TILE));
+        // Memory of each thread for the tile that it works on.
+        let work = || Mutex::new((Aligned::zeros(TILE * TILE * L), Hits::new()));
+        let work: Vec<_> = (0..self.pool.current_num_threads()).map(|_| work()).collect();
         for (band, out) in out.axis_chunks_iter_mut(Axis(1), band_rows).enumerate() {
             let mut tiles = cut(out, band * band_rows);
             for tiles in tiles.chunks_mut(per_tick) {
                 tick(tiles[0].first_y as f64 / cols as f64)?;
                 self.pool.install(|| {
-                    tiles.par_iter_mut().for_each_init(
-                        || (Aligned::zeros(TILE * TILE * L), Hits::new()),
-                        |(sums, hits), tile| self.tile::<L, TILTED>(chunks, lines, tile, hits, sums.lanes()),
-                    );
+                    tiles.par_iter_mut().for_each(|tile| {
+                        let work = &work[self.pool.current_thread_index().unwrap_or(0)];
+                        let (sums, hits) = &mut *work.lock().unwrap_or_else(|e| e.into_inner());
+                        self.tile::<L, TILTED>(chunks, lines, tile, hits, sums.lanes());
+                    });
                 });
             }
         }
@@ -339,10 +347,17 @@ impl Pass<'_> {
                     apart[x] = *sum;
                 }
             }
-            for (lane, mut slice) in tile.out.outer_iter_mut().enumerate() {
-                let range = in_circle(self.centers[lane], i);
-                let mut row = slice.row_mut(i);
-                row.slice_mut(s![range.clone()]).add_assign(&ArrayView1::from(&apart[lane][range]));
+            let lanes = tile.out.len_of(Axis(0));
+            let shared = in_circle(widest, i);
+            for lane in 0..lanes {
+                // Each row of each slice is somewhere else in memory, where no processor looks ahead by itself.
+                let (ahead, below) = ((lane + FETCH_AHEAD) % lanes, (lane + FETCH_AHEAD) / lanes);
+                if i + below < rows {
+                    tile::fetch_row(tile.out.slice(s![ahead, i + below, ..]));
+                }
+                let range = if TILTED { in_circle(self.centers[lane], i) } else { shared.clone() };
+                let mut row = tile.out.slice_mut(s![lane, i, range.clone()]);
+                row.add_assign(&ArrayView1::from(&apart[lane][range]));
             }
         }
     }

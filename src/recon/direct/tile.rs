@@ -12,12 +12,13 @@
 
 use super::vector::Vector;
 use crate::recon::View;
+use ndarray::ArrayView1;
 use std::ops::Range;
 
 /// Image rows and columns of a tile: what a thread works on at a time.
 pub(super) const TILE: usize = 64;
 /// Most views that a pixel sums in a register.
-pub(super) const CHUNK_VIEWS: usize = 32;
+pub(super) const CHUNK_VIEWS: usize = 16;
 /// Rows and columns of a register tile, whose sums stay in registers for the views of a chunk.
 pub(super) const SIDE: usize = 4;
 /// Its pairs of pixels.
@@ -281,15 +282,28 @@ pub(super) fn add_chunk<V: Vector, const L: usize, const NV: usize, const P: usi
 fn fetch<const L: usize>(next: &Rays, lines: &[[f32; L]], tile: usize) {
     let (view, part) = (tile / TILES_PER_VIEW, tile % TILES_PER_VIEW);
     let cols = SPAN_COLS / TILES_PER_VIEW;
-    let from = lines.as_ptr().wrapping_offset(next.first_col(view) as isize).wrapping_add(part * cols).cast::<i8>();
-    for line in 0..cols * size_of::<[f32; L]>() / 64 {
+    let from = lines.as_ptr().wrapping_offset(next.first_col(view) as isize).wrapping_add(part * cols);
+    fetch_lines::<true>(from.cast(), cols * size_of::<[f32; L]>());
+}
+
+/// Asks for a row of an image that is about to be changed.
+pub(super) fn fetch_row(row: ArrayView1<f32>) {
+    fetch_lines::<false>(row.as_ptr().cast(), size_of_val(&row[0]) * row.len());
+}
+
+/// Asks the memory for `bytes` from an address on, into the second cache or the nearest. A hint: it does nothing else,
+/// whatever the address.
+#[inline(always)]
+fn fetch_lines<const SECOND: bool>(from: *const i8, bytes: usize) {
+    for at in (0..bytes).step_by(64) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a hint, whatever the address.
         unsafe {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T1>(from.wrapping_add(64 * line));
+            use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+            let at = from.wrapping_add(at);
+            if SECOND { _mm_prefetch::<_MM_HINT_T1>(at) } else { _mm_prefetch::<_MM_HINT_T0>(at) }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (from, line);
+        let _ = (from, at);
     }
 }
