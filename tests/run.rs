@@ -97,7 +97,7 @@ fn cancelling_inside_a_tall_slab_keeps_what_was_finished_of_it() {
     let options = RunOptions { slab_rows: Some(ROWS), ..RunOptions::default() };
     let stop = |r: &wagiri::Report| if r.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     chain.run(&ctx, &scan, out.path(), &options, &mut Progress::new(stop)).expect_err("cancelled");
-    assert_eq!(files(out.path()), (0..16).map(|z| format!("rec{z:05}.tif")).collect::<Vec<_>>());
+    assert_eq!(files(out.path()), (0..32).map(|z| format!("rec{z:05}.tif")).collect::<Vec<_>>());
 }
 
 #[test]

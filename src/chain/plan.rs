@@ -368,6 +368,6 @@ mod tests {
         assert_eq!(whole.slabs().count(), 1, "{whole:?}");
         let counts = 2 * (shape.views * shape.rows * shape.cols) as u64;
         let half = cut(&stages, shape, 0..512, None, reading(shape, 512), counts * 6 / 10 + (400 << 20)).unwrap();
-        assert!((2..=4).contains(&half.slabs().count()) && half.part_rows == 16, "{half:?}");
+        assert!((2..=4).contains(&half.slabs().count()) && half.part_rows == 32, "{half:?}");
     }
 }

@@ -7,8 +7,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "memory is measured by the other benchmark")]
+mod measure;
 
 use common::accuracy::{AccuracyCase, difference};
+use measure::processor_seconds;
 use ndarray::{Array1, Array2, Array3, Axis};
 use std::f64::consts::PI;
 use std::hint::black_box;
@@ -253,14 +256,6 @@ fn seconds(work: impl FnOnce()) -> f64 {
         (Some(before), Some(after)) => after - before,
         _ => clock.elapsed().as_secs_f64(),
     }
-}
-
-/// Processor time of this program so far, in steps of 10 ms: fields 14 and 15 of /proc/self/stat, hundredths of a second.
-fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    Some(ticks / 100.0)
 }
 
 fn best(runs: usize, run: impl FnMut() -> f64) -> f64 {

@@ -45,12 +45,13 @@ fn main() {
         row("reading alone", 1, all, || read_alone(&scan)) + row("writing alone", 1, all, || write_alone(&out, size));
     let compute = row("computing alone", threads, all, || compute_alone(&chain, &counts, all, threads));
     let run = row("everything", threads, all, || whole(&chain, &scan, &out, threads));
-    for slices in [16, 32, 256] {
+    for slices in [16, 512] {
         row("computing alone", threads, slices, || compute_alone(&chain, &counts, slices, threads));
     }
-    row("computing alone", 1, 32, || compute_alone(&chain, &counts, 32, 1));
+    let alone = row("computing alone", 1, all, || compute_alone(&chain, &counts, all, 1));
     let ratio = run / disk.max(compute);
-    println!("\nEverything takes {ratio:.2} x the slower of disk ({disk:.2} s) and computing ({compute:.2} s).\n");
+    println!("\nEverything takes {ratio:.2} x the slower of disk ({disk:.2} s) and computing ({compute:.2} s);");
+    println!("{threads} threads compute {:.2} x as fast as one.\n", alone / compute);
 
     println!(
         "| budget, GiB | peak, GiB | peak / budget | s on the clock | same bytes |\n| --- | --- | --- | --- | --- |"

@@ -349,7 +349,7 @@ impl Pass<'_> {
             }
             let lanes = tile.out.len_of(Axis(0));
             let shared = in_circle(widest, i);
-            for lane in 0..lanes {
+            for (lane, apart) in apart.iter().enumerate().take(lanes) {
                 // Each row of each slice is somewhere else in memory, where no processor looks ahead by itself.
                 let (ahead, below) = ((lane + FETCH_AHEAD) % lanes, (lane + FETCH_AHEAD) / lanes);
                 if i + below < rows {
@@ -357,7 +357,7 @@ impl Pass<'_> {
                 }
                 let range = if TILTED { in_circle(self.centers[lane], i) } else { shared.clone() };
                 let mut row = tile.out.slice_mut(s![lane, i, range.clone()]);
-                row.add_assign(&ArrayView1::from(&apart[lane][range]));
+                row.add_assign(&ArrayView1::from(&apart[range]));
             }
         }
     }
