@@ -49,7 +49,7 @@ const ALIGN: usize = 16;
 /// enough to stay in the cache, where rows of slices of a round size share a few places.
 const FETCH_AHEAD: usize = 4;
 /// Updates (pixels × views × slices) per thread between two ticks.
-const TICK_UPDATES: usize = 1_000_000_000;
+const TICK_UPDATES: usize = 3_000_000_000;
 
 /// Lanes for `slices` slices; surplus lanes hold zeros.
 fn lanes_for(slices: usize) -> usize {
