@@ -3,8 +3,9 @@
 //! One text file, `wagiri-run.txt`. Its head is written before the first slice, checked by a fingerprint and forced to the
 //! disk, and never changed. After it comes one line for each file that is whole under its final name. A line is appended
 //! after the file was renamed, so that a process that is killed at any moment has at most done slices that are not in the
-//! record: those that were being written, and one that just got its name. They are done again, with the same bytes. A power cut may lose the end of the record (the same), or files that the
-//! record names: their lengths are compared with the recorded ones, and what is missing or short is done again.
+//! record: those that were being written, and one that just got its name. They are done again, with the same bytes. A
+//! power cut may lose the end of the record (the same), or files that the record names: their lengths are compared with
+//! the recorded ones, and what is missing or short is done again.
 //!
 //! Old slices of the same name are no danger: the head replaces the old record before the first slice is written, and only
 //! the record makes a slice count as finished.
@@ -21,6 +22,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Name of the record in the output folder.
 pub const RECORD: &str = "wagiri-run.txt";
@@ -28,6 +31,8 @@ pub const RECORD: &str = "wagiri-run.txt";
 const TITLE: &str = "wagiri run 1";
 /// A record has some tens of bytes per slice; more is another file.
 const MAX_BYTES: u64 = 256 << 20;
+/// How long a lock is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a run found out and a run that continues it must use again.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,14 +184,22 @@ impl Record {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !make => return Ok(None),
             Err(e) => return Err(failed("open", e)),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = "another run is writing to this folder; wait for its end, or choose another folder";
-                return Err(Error::invalid(dir.display(), message));
+        let waited = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // A process that was killed keeps its lock until the system has taken its memory back.
+                Err(TryLockError::WouldBlock) if waited.elapsed() < LOCK_PATIENCE => thread::sleep(LOCK_PATIENCE / 50),
+                Err(TryLockError::WouldBlock) => {
+                    let message = "another run is writing to this folder; wait for its end, or choose another folder";
+                    return Err(Error::invalid(dir.display(), message));
+                }
+                // Some network file systems have no locks; the rest works without.
+                Err(TryLockError::Error(e)) => {
+                    log::debug!("{}: cannot be locked: {e}", path.display());
+                    break;
+                }
             }
-            // Some network file systems have no locks; the rest works without.
-            Err(TryLockError::Error(e)) => log::debug!("{}: cannot be locked: {e}", path.display()),
         }
         let mut record = Record { file, path, end: 0 };
         let earlier = record.read()?;
