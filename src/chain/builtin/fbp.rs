@@ -1,178 +1,19 @@
-//! The built-in stages: one thin adapter per algorithm.
+//! `recon.fbp`: sinograms to slices.
 
-use super::params::Params;
-use super::stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
+use crate::chain::params::Params;
+use crate::chain::stage::{
+    ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker,
+};
+use crate::chain::survey;
 use crate::error::{Error, Result};
 use crate::geometry::{Center, view_weights};
-use crate::preprocess::normalise::{Air, BlackRule, NormaliseOptions, RowReport, normalise_rows};
 use crate::recon::pad::{edge_and_mean, is_truncated};
 use crate::recon::{Engine, Fbp, FbpOptions, Filter};
-use crate::rings;
 use crate::slab::{Domain, Halo, Slab, SlabShape};
 use ndarray::Axis;
 use rayon::prelude::*;
-use std::sync::Arc;
 
-pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
-    vec![Arc::new(NormaliseFactory), Arc::new(RingSortFactory), Arc::new(FbpFactory)]
-}
-
-// ---------------------------------------------------------------- normalise
-
-/// `normalise`, and the parameters that the survey of a scan must know before the first slab is read.
-pub(super) static NORMALISE: StageInfo = StageInfo {
-    id: "normalise",
-    summary: "Counts to absorbance: dark and direct beam (interpolated in time), black views, dead pixels",
-    input: Domain::Counts,
-    output: Domain::Sinogram,
-    params: &[
-        ParamInfo::new("floor_counts", ParamKind::Float, "counts", ParamValue::Float(2.0), "Signal and direct beam below this many counts above dark are raised to it, so that opaque pixels stay finite").range(1e-6, 1e6),
-        ParamInfo::new("black_fraction", ParamKind::Float, "", ParamValue::Float(0.5), "A view with more than this part of its pixels at the floor is black: it is replaced by the mean of the others").range(1e-6, 1.0),
-        ParamInfo::choice("black", &["frame", "row"], "frame", "Judge black views by the whole frame, or each detector row by itself"),
-        ParamInfo::choice("air", &["off", "edges"], "off", "Subtract from each row of each view the mean of its 10 outermost columns on either side (air beside the sample)"),
-        ParamInfo::new("repair", ParamKind::Bool, "", ParamValue::Bool(true), "Fill detector pixels whose direct beam does not exceed dark from their neighbours"),
-    ],
-};
-
-pub(super) fn normalise_options(p: &Params) -> NormaliseOptions {
-    NormaliseOptions {
-        floor_counts: p.float("floor_counts").unwrap_or(2.0),
-        black_fraction: p.float("black_fraction").unwrap_or(0.5),
-        black: if p.text("black") == Some("row") { BlackRule::Row } else { BlackRule::Frame },
-        air: if p.text("air") == Some("edges") { Air::Edges } else { Air::Off },
-        repair: p.bool("repair"),
-    }
-}
-
-struct NormaliseFactory;
-struct Normalise(NormaliseOptions);
-struct NormaliseWorker {
-    options: NormaliseOptions,
-    report: RowReport,
-}
-
-impl StageFactory for NormaliseFactory {
-    fn info(&self) -> &'static StageInfo {
-        &NORMALISE
-    }
-    fn create(&self, params: &Params, _: &Setup) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(Normalise(normalise_options(params))))
-    }
-}
-
-impl Stage for Normalise {
-    fn info(&self) -> &'static StageInfo {
-        &NORMALISE
-    }
-    fn plan(&self, input: SlabShape) -> Result<StagePlan> {
-        let output = SlabShape { domain: Domain::Sinogram, ..input };
-        Ok(StagePlan { output, halo: Halo::default(), scratch_bytes: 0, cost_per_row: in_place_cost(input, 20.0) })
-    }
-    fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(NormaliseWorker { options: self.0, report: RowReport::default() }))
-    }
-}
-
-impl Worker for NormaliseWorker {
-    fn process(&mut self, mut slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
-        let references = slab.references.take();
-        let references =
-            references.ok_or_else(|| Error::internal("normalise", "the slab carries no dark and flats"))?;
-        let (pool, first) = (run.context.pool(), slab.first_row.saturating_sub(slab.halo.below));
-        let tick = &mut |fraction| run.tick(fraction);
-        let reports = normalise_rows(pool, slab.data.view_mut(), &references, &self.options, first, tick)?;
-        // Halo rows belong to a neighbouring slab, which counts them.
-        for report in &reports[slab.halo.below..reports.len() - slab.halo.above] {
-            self.report.merge(report);
-        }
-        slab.domain = Domain::Sinogram;
-        Ok(slab)
-    }
-    fn remarks(&self) -> Vec<String> {
-        self.report.remarks()
-    }
-}
-
-/// Operations per value as a share of the 36 per voxel and view of back-projection; only for the time estimate.
-fn in_place_cost(input: SlabShape, per_value: f64) -> f64 {
-    per_value * input.dims[0] as f64 * input.dims[1] as f64
-}
-
-// ---------------------------------------------------------------- ring.sort
-
-static RING_SORT: StageInfo = StageInfo {
-    id: "ring.sort",
-    summary: "Ring removal by sorting each detector column and taking the median across columns (Vo 2018, algorithm 3)",
-    input: Domain::Sinogram,
-    output: Domain::Sinogram,
-    params: &[ParamInfo::new("kernel_px", ParamKind::Int, "px", ParamValue::Int(5), "Width of the median across columns; 0 or 1 is off, even widths grow by 1; wider removes wider rings and more of the sample").range(0.0, 1001.0)],
-};
-
-struct RingSortFactory;
-struct RingSort {
-    kernel_px: usize,
-    threads: usize,
-    /// Of the detector.
-    rows: usize,
-}
-struct RingSortWorker {
-    kernel_px: usize,
-    rows: usize,
-}
-
-impl StageFactory for RingSortFactory {
-    fn info(&self) -> &'static StageInfo {
-        &RING_SORT
-    }
-    fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
-        let kernel_px = params.int("kernel_px").unwrap_or(5) as usize;
-        if kernel_px > setup.shape.cols {
-            return Err(Error::invalid("ring.sort", "the median cannot be wider than the detector")
-                .with("kernel_px", kernel_px)
-                .with("cols", setup.shape.cols));
-        }
-        Ok(Box::new(RingSort { kernel_px, threads: setup.threads, rows: setup.shape.rows }))
-    }
-}
-
-impl Stage for RingSort {
-    fn info(&self) -> &'static StageInfo {
-        &RING_SORT
-    }
-    fn plan(&self, input: SlabShape) -> Result<StagePlan> {
-        let one = rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.kernel_px);
-        Ok(StagePlan {
-            output: input,
-            halo: Halo::default(),
-            scratch_bytes: one * self.threads.min(input.rows) as u64,
-            cost_per_row: in_place_cost(input, 400.0),
-        })
-    }
-    fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(RingSortWorker { kernel_px: self.kernel_px, rows: self.rows }))
-    }
-}
-
-impl Worker for RingSortWorker {
-    fn process(&mut self, mut slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
-        let detector_rows: Vec<usize> =
-            (0..slab.data.len_of(Axis(0))).map(|i| slab.detector_row(i, self.rows)).collect();
-        let (pool, tick) = (run.context.pool(), &mut |fraction| run.tick(fraction));
-        rings::sort_rows(pool, slab.data.view_mut(), self.kernel_px, |i| detector_rows[i], tick)?;
-        Ok(slab)
-    }
-    fn remarks(&self) -> Vec<String> {
-        if self.kernel_px > 1 && self.kernel_px.is_multiple_of(2) {
-            vec![format!("ring.sort: the median needs an odd width: {} px used", self.kernel_px + 1)]
-        } else {
-            Vec::new()
-        }
-    }
-}
-
-// ---------------------------------------------------------------- recon.fbp
-
-pub(super) static FBP: StageInfo = StageInfo {
+pub(in crate::chain) static FBP: StageInfo = StageInfo {
     id: "recon.fbp",
     summary: "Filtered (convolution) back-projection, linear interpolation, values in 1/cm",
     input: Domain::Sinogram,
@@ -246,7 +87,7 @@ pub(super) static FBP: StageInfo = StageInfo {
     ],
 };
 
-struct FbpFactory;
+pub(super) struct FbpFactory;
 struct FbpStage {
     center: Center,
     plain: Option<Fbp>,
@@ -268,7 +109,7 @@ impl StageFactory for FbpFactory {
     fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
         let geometry = &setup.geometry;
         let full = params.text("turn") == Some("full");
-        let remark = super::survey::check_half_turn(&geometry.angles_rad, full)?;
+        let remark = survey::check_half_turn(&geometry.angles_rad, full)?;
         let pad_threshold = params.float("pad_threshold").unwrap_or(0.3);
         let truncated = is_truncated(setup.edge_over_mean, 1.0, pad_threshold);
         let (plain, padded) = match params.text("pad") {
