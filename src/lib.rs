@@ -28,6 +28,8 @@ mod host;
 pub mod io;
 #[allow(unsafe_code)]
 mod jni;
+#[allow(unsafe_code)]
+mod memory;
 pub mod post;
 pub mod preprocess;
 mod progress;

@@ -3,20 +3,30 @@
 //! The code is plain Rust, compiled once for every machine and once more for machines that can do more. Fused
 //! multiply-add stays off, so the result is the same bits everywhere.
 
-/// Runs `kernel(args)`, which should be a function marked `#[inline(always)]`: only what is inlined here is compiled for
-/// wide vectors.
+/// A loop and what it works on.
+///
+/// A trait and not a closure: the compiler may leave a closure, or a function that is passed as one, outside, and only what
+/// is inlined into [`widest`] gets wide vectors.
+pub(crate) trait Kernel {
+    /// What the loop finds.
+    type Output;
+    /// The loop. Mark it `#[inline(always)]`.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `kernel` with the widest vectors.
 #[inline]
-pub(crate) fn widest<A, R>(kernel: impl FnOnce(A) -> R, args: A) -> R {
+pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has the instructions.
-        return unsafe { avx2(kernel, args) };
+        return unsafe { avx2(kernel) };
     }
-    kernel(args)
+    kernel.run()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2<A, R>(kernel: impl FnOnce(A) -> R, args: A) -> R {
-    kernel(args)
+fn avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
 }

@@ -221,7 +221,7 @@ impl Arrays {
         }
         if memory.capacity() < len {
             // Fresh memory costs nothing until it is written to.
-            memory = vec![0.0; len];
+            memory = crate::memory::zeros(len);
         }
         memory.resize(len, 0.0);
         // The length is the product of the shape.

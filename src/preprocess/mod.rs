@@ -4,6 +4,7 @@
 
 pub mod center;
 mod logarithm;
+mod loops;
 pub mod normalise;
 
 pub use normalise::{Air, BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_row, normalise_rows};

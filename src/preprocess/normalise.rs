@@ -4,7 +4,7 @@
 //! kept as f32, logarithm in f64, result as f32. With [`Air::Edges`] they follow `ct_rec`: f64 to the end and a
 //! baseline from the edge columns. Must not know: files, scans, stages.
 
-use super::logarithm::ln;
+use super::loops::{Store, View};
 use crate::error::{Error, Result};
 use crate::simd::widest;
 use crate::slab::References;
@@ -206,8 +206,10 @@ impl RowReferences {
     pub(crate) fn absorbance(&self, counts: &[f32], weight: (usize, f64), air: Air, out: &mut [f64]) -> u64 {
         let flats = [weight.0, (weight.0 + 1).min(self.flats.len() - 1)].map(|i| self.flats[i].as_slice());
         let clipped = match air {
-            Air::Off => widest(transmissions::<true>, (counts, &self.dark, flats, weight.1, self.floor, &mut *out)),
-            Air::Edges => widest(transmissions::<false>, (counts, &self.dark, flats, weight.1, self.floor, &mut *out)),
+            Air::Off => widest(View::<true> { counts, dark: &self.dark, flats, r2: weight.1, floor: self.floor, out }),
+            Air::Edges => {
+                widest(View::<false> { counts, dark: &self.dark, flats, r2: weight.1, floor: self.floor, out })
+            }
         };
         // Bad columns say nothing about the view.
         let bad = self.bad.iter().filter(|&&x| f64::from(counts[x]) - self.dark[x] < self.floor).count();
@@ -220,49 +222,6 @@ impl RowReferences {
             out.iter_mut().for_each(|p| *p -= baseline);
         }
         clipped - bad as u64
-    }
-}
-
-/// Counts, dark, the two direct-beam images, weight of the second, floor; and where the absorbance goes.
-type View<'a> = (&'a [f32], &'a [f64], [&'a [f64]; 2], f64, f64, &'a mut [f64]);
-
-/// Absorbance of one view before repairs, the transmission rounded to f32 if `ROUND`; returns the number of pixels that
-/// were raised to the floor.
-#[inline(always)]
-fn transmissions<const ROUND: bool>((counts, dark, [a, b], r2, floor, out): View) -> u64 {
-    let n = out.len();
-    let (counts, dark, a, b) = (&counts[..n], &dark[..n], &a[..n], &b[..n]);
-    let (r1, mut clipped) = (1.0 - r2, 0);
-    for x in 0..n {
-        let signal = f64::from(counts[x]) - dark[x];
-        let beam = r1 * a[x] + r2 * b[x] - dark[x];
-        clipped += u64::from(signal < floor);
-        let (i0, i) = (if beam < floor { floor } else { beam }, if signal < floor { floor } else { signal });
-        out[x] = if ROUND {
-            // Rounded where hp_tg stores it. The bounds matter for absurd input only: f32 counts may have a quotient
-            // outside f32.
-            -ln(f64::from(((i / i0) as f32).clamp(f32::MIN_POSITIVE, f32::MAX)))
-        } else {
-            ln(i0 / i)
-        };
-    }
-    clipped
-}
-
-/// Rounds a view to the f32 that is stored and adds it to `sum`; the mean of hp_tg is one of the stored values, that of
-/// ct_rec one of f64 values.
-#[inline(always)]
-fn store((absorbance, air, line, sum): (&[f64], Air, &mut [f32], &mut [f64])) {
-    let rounded = line.iter_mut().zip(sum).zip(absorbance);
-    match air {
-        Air::Off => rounded.for_each(|((v, s), p)| {
-            *v = *p as f32;
-            *s += f64::from(*v);
-        }),
-        Air::Edges => rounded.for_each(|((v, s), p)| {
-            *v = *p as f32;
-            *s += p;
-        }),
     }
 }
 
@@ -371,7 +330,7 @@ pub fn normalise_row(
         }
         report.clipped += clipped;
         report.pixels += refs.good() as u64;
-        widest(store, (&absorbance, options.air, &mut line, &mut sum));
+        widest(Store { absorbance: &absorbance, air: options.air, line: &mut line, sum: &mut sum });
         view.assign(&ArrayView1::from(&line));
     }
     if refs.good() == 0 {

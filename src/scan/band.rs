@@ -47,9 +47,14 @@ pub enum BandMut<'a> {
 impl Band {
     /// All zero.
     pub fn zeros(kind: CountType, shape: [usize; 3]) -> Self {
+        fn zeros<T: Clone + Default>(shape: [usize; 3]) -> Array3<T> {
+            // The length is the product of the shape.
+            let memory = crate::memory::zeros(shape.iter().product());
+            Array3::from_shape_vec(shape, memory).unwrap_or_default()
+        }
         match kind {
-            CountType::U16 => Band::U16(Array3::zeros(shape)),
-            CountType::F32 => Band::F32(Array3::zeros(shape)),
+            CountType::U16 => Band::U16(zeros(shape)),
+            CountType::F32 => Band::F32(zeros(shape)),
         }
     }
     /// `[rows, views, cols]`, in memory that is used again if it has the right type and enough room.

@@ -93,7 +93,7 @@ struct Aligned {
 
 impl Aligned {
     fn zeros(len: usize) -> Aligned {
-        let memory = vec![0.0; len + ALIGN];
+        let memory = crate::memory::zeros::<f32>(len + ALIGN);
         let start = memory.as_ptr().align_offset(size_of::<f32>() * ALIGN).min(ALIGN);
         Aligned { memory, start }
     }

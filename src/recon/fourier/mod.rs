@@ -111,7 +111,7 @@ pub(super) fn reconstruct(
 ) -> Result<()> {
     let slices = fourier.side_by_side(center_px.len());
     let panel = fourier.panel_views(slices, pool.current_num_threads());
-    let zeros = |len| vec![Complex::new(0.0, 0.0); slices * len];
+    let zeros = |len| crate::memory::zeros::<Complex>(slices * len);
     let (mut cells, mut spectra) = (zeros(fourier.layout.len()), zeros(panel * fourier.views.half()));
     let mut patches = zeros(fourier.layout.patches() * fourier.layout.patch_len());
     let all = center_px.len() as f64;
