@@ -33,6 +33,15 @@ impl Center {
             Center::Line { row0, px0, row1, px1 } => px0 + (row as f64 - row0) * (px1 - px0) / (row1 - row0),
         }
     }
+    /// The same axis in other columns and rows: `col` and `row` tell where an old position is now. Both must be straight lines.
+    pub fn moved(&self, col: impl Fn(f64) -> f64, row: impl Fn(f64) -> f64) -> Center {
+        match *self {
+            Center::Fixed(px) => Center::Fixed(col(px)),
+            Center::Line { row0, px0, row1, px1 } => {
+                Center::Line { row0: row(row0), px0: col(px0), row1: row(row1), px1: col(px1) }
+            }
+        }
+    }
     /// Refuses an axis that lies outside a detector of `cols` columns anywhere in `rows`.
     pub fn check(&self, rows: std::ops::Range<usize>, cols: usize) -> Result<()> {
         for row in [rows.start, rows.end.saturating_sub(1)] {

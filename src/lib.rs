@@ -45,7 +45,7 @@ pub use context::{Context, ContextOptions, Device, DeviceInfo};
 pub use error::{ERROR_TABLE, Error, ErrorKind, Result};
 pub use progress::{CancelFlag, PhaseTime, Progress, Report};
 pub use scan::Scan;
-pub use slab::{Domain, Halo, References, Slab, SlabShape};
+pub use slab::{Domain, Halo, References, RowMap, Slab, SlabShape};
 
 /// Version of this library.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

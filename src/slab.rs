@@ -7,9 +7,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// What the numbers of a slab mean. All domains share one memory order, so that nothing is transposed after reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Domain {
     /// `[row, view, col]`, detector counts, with [`References`] attached.
+    #[default]
     Counts,
     /// `[row, view, col]`, absorbance ln(I0/I), no unit.
     Sinogram,
@@ -35,6 +36,33 @@ pub struct Halo {
     pub below: usize,
     /// Rows with larger numbers.
     pub above: usize,
+}
+
+/// Which input rows an output row is made from, its halo apart: `step` rows from `first + row * step` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowMap {
+    /// Input row at which output row 0 begins.
+    pub first: usize,
+    /// Input rows to an output row, at least 1.
+    pub step: usize,
+}
+
+impl Default for RowMap {
+    /// Each row from the same row.
+    fn default() -> Self {
+        RowMap { first: 0, step: 1 }
+    }
+}
+
+impl RowMap {
+    /// Input rows of a range of output rows.
+    pub fn input(&self, rows: Range<usize>) -> Range<usize> {
+        self.first + rows.start * self.step..self.first + rows.end * self.step
+    }
+    /// This map behind another one: `before` makes the rows that this one takes.
+    pub fn after(&self, before: RowMap) -> RowMap {
+        RowMap { first: before.first + self.first * before.step, step: before.step * self.step }
+    }
 }
 
 /// Shape of a slab: `rows` × `dims[0]` × `dims[1]` in the order of its domain.

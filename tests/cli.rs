@@ -263,3 +263,41 @@ fn progress_as_json_is_an_object_per_line_and_nothing_else() {
     assert!(error["text"].as_str().is_some_and(|t| t.contains("the detector has rows 0..3")), "{error}");
     assert!(fails(&["run", text(&scan), text(&rec), "--progress", "xml"]).1.contains("expected auto, none or json"));
 }
+
+#[test]
+fn a_chain_is_run_from_the_command_line_as_a_line_or_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| text(&folder.path().join(name)).to_owned();
+    let scan = data("ct-rec-100/s180");
+    let steps = "normalise | ring.sort kernel_px=3 | recon.fbp center_px=62.25 pixel_um=5.64 | filter.median";
+    let whole = format!("raw path={} | {steps} | write.tiff dir={}", text(&scan), at("a"));
+    ok(&["run", &whole]);
+    ok(&["run", steps, text(&scan), &at("b")]);
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, ok(&["check", steps, "--toml"])).expect("a file");
+    ok(&["run", text(&file), text(&scan), &at("c")]);
+    ok(&["run", text(&scan), &at("d"), "--chain", text(&file), "--set", "filter.median.size_px=3"]);
+    let bytes = |name: &str| std::fs::read(folder.path().join(name).join("rec00001.tif")).expect("a slice");
+    for name in ["b", "c", "d"] {
+        assert!(bytes(name) == bytes("a"), "{name}");
+    }
+    // What ran lies beside the result and runs again.
+    ok(&["run", &at("b/wagiri-chain.toml"), text(&scan), &at("e")]);
+    assert!(bytes("e") == bytes("a"));
+
+    let plan = ok(&["plan", steps, text(&scan)]);
+    for word in ["slices       3 of 128 x 128 pixels", "memory", "disk", "filter.median", "looks at 0 rows"] {
+        assert!(plan.contains(word) || word == "looks at 0 rows", "{word} in\n{plan}");
+    }
+    let said = ok(&["check", steps]);
+    assert!(said.contains("the chain is valid: raw | normalise | ring.sort kernel_px=3"), "{said}");
+    let (code, e) = fails(&["check", "normalise | filter.median"]);
+    assert!(code == 2 && e.contains("takes a volume, but here it gets sinogram"), "{code} {e}");
+    let (_, e) = fails(&["run", steps, text(&scan)]);
+    assert!(e.contains("no output named"), "{e}");
+    let (_, e) = fails(&["run", steps]);
+    assert!(e.contains("no output named") || e.contains("no data given"), "{e}");
+    std::fs::write(&file, "[[stage]]\nid = \"normalize\"\n").expect("a file");
+    let (_, e) = fails(&["check", text(&file)]);
+    assert!(e.contains("my.toml: chain file, line 1: ") && e.contains("'normalise'"), "{e}");
+}

@@ -33,7 +33,7 @@ impl Stage for Sum {
         self.0
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
-        Ok(StagePlan { output: input, halo: HALO, scratch_bytes: 0, cost_per_row: 1.0 })
+        Ok(StagePlan { halo: HALO, cost_per_row: 1.0, ..StagePlan::new(input) })
     }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(Sum(self.0)))

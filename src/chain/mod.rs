@@ -12,6 +12,7 @@ pub mod read;
 mod registry;
 mod resume;
 mod run;
+mod source;
 mod spec;
 mod stage;
 pub mod survey;
@@ -23,6 +24,8 @@ pub use manifest::RECORD;
 pub(crate) use params::parse as parse_param;
 pub use params::{Params, nearest};
 pub use registry::Registry;
+pub use resume::CHAIN_FILE;
+pub use source::{RAW, SINOGRAMS, SOURCES, VOLUME};
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 pub use write::WRITE_TIFF;
 
@@ -31,17 +34,20 @@ use crate::error::{Error, Result};
 use crate::geometry::Center;
 use crate::io::{MemorySink, SampleType};
 use crate::progress::{PhaseTime, Progress};
-use crate::scan::Scan;
+use crate::scan::{Scan, ScanOptions};
+use crate::slab::{Domain, Halo};
 use ndarray::{Array2, Axis};
 use std::ops::Range;
 use std::path::Path;
 
 /// A checked chain of stages. Immutable in a run; thread-safe.
 ///
-/// Text form: `raw | normalise | ring.sort kernel_px=5 | recon.fbp filter=chesler center_px=auto | write.tiff type=f32`.
-/// `raw` at the start and `write.tiff` at the end may be left out.
+/// Text form: `raw | normalise | ring.sort kernel_px=5 | recon.fbp filter=chesler center_px=auto | write.tiff type=f32`, or a
+/// TOML file with a table `[[stage]]` for each. The source at the start (`raw`, `sinograms` or `volume`) and `write.tiff` at
+/// the end may be left out.
 #[derive(Clone)]
 pub struct Chain {
+    source: Params,
     steps: Vec<spec::Step>,
     write: Params,
 }
@@ -69,6 +75,21 @@ impl RunOptions {
     }
 }
 
+/// What a stage will do with a slab.
+#[derive(Clone, Debug)]
+pub struct PlannedStage {
+    /// `ring.sort`.
+    pub id: &'static str,
+    /// What it makes: views and columns of a sinogram, lines and columns of a slice.
+    pub dims: [usize; 2],
+    /// Rows that it needs around its own.
+    pub halo: Halo,
+    /// Working memory, bytes.
+    pub scratch_bytes: u64,
+    /// Processor time for all rows, seconds, as a guess.
+    pub core_s: f64,
+}
+
 /// What a run will take; nothing is computed but the axis where it is `auto`.
 #[derive(Clone, Debug)]
 pub struct ChainPlan {
@@ -80,6 +101,12 @@ pub struct ChainPlan {
     pub memory_bytes: u64,
     /// Bytes that will be written.
     pub disk_bytes: u64,
+    /// Computing alone, seconds, as a guess for a usual machine.
+    pub compute_s: f64,
+    /// The stages, in order, with the rows around its own that each looks at.
+    pub stages: Vec<PlannedStage>,
+    /// Rows of the data around those of a slab that the stages need together.
+    pub halo: Halo,
     /// Height and width of a slice.
     pub slice: [usize; 2],
     /// Rotation axis that will be used.
@@ -119,24 +146,63 @@ impl Chain {
     /// The chain of a plain reconstruction with all defaults.
     pub const DEFAULT: &str = "raw | normalise | ring.sort | recon.fbp | write.tiff";
 
-    /// Parses and checks a chain of one line.
+    /// Parses and checks a chain: a line, or the text of a chain file.
     pub fn parse(registry: &Registry, text: &str) -> Result<Chain> {
-        let (steps, write) = spec::parse(registry, text)?;
-        Ok(Chain { steps, write })
+        spec::parse(registry, text)
     }
-    /// Parameters of every stage, in order; `write.tiff` is the last.
+    /// Parameters of every stage, in order; the source is the first, `write.tiff` the last.
     pub fn params(&self) -> impl Iterator<Item = &Params> {
-        self.steps.iter().map(|s| &s.params).chain(std::iter::once(&self.write))
+        let steps = self.steps.iter().map(|s| &s.params);
+        std::iter::once(&self.source).chain(steps).chain(std::iter::once(&self.write))
+    }
+    /// The chain as a TOML file, with every parameter that is not at its default.
+    pub fn to_toml(&self) -> String {
+        spec::to_file(self)
+    }
+    /// Writes into the chain where its data are: what was given beside it goes before what stands in it.
+    pub fn locate(&mut self, path: Option<&Path>, options: &ScanOptions) -> Result<()> {
+        source::locate(&mut self.source, path, options)
+    }
+    /// Opens the data that the chain names; an error if it names none.
+    pub fn open(&self) -> Result<Scan> {
+        source::open(&self.source)
+    }
+    /// The same chain for any data.
+    fn without_data(&self) -> Chain {
+        Chain { source: Params::defaults(self.source.info()), ..self.clone() }
+    }
+    /// The folder that `write.tiff` names, if it does.
+    pub fn out_dir(&self) -> Option<&Path> {
+        self.write.text("dir").map(Path::new)
+    }
+    /// What the chain starts from.
+    pub fn input(&self) -> Domain {
+        self.source.info().input
+    }
+    /// Refuses data of another kind than the chain starts from.
+    fn check_source(&self, domain: Domain) -> Result<()> {
+        if self.input() == domain {
+            return Ok(());
+        }
+        let (takes, has) = (self.input().name(), domain.name());
+        let hint = if domain == Domain::Counts { "; begin with normalise" } else { "" };
+        let message = format!("the chain takes a {takes}, but the data are {has}{hint}");
+        Err(Error::invalid(format!("chain: {}", self.source.info().id), message))
     }
     /// Sets a parameter of every stage with the id `stage` from text.
     pub fn set(&mut self, stage: &str, param: &str, text: &str) -> Result<()> {
         let mut found = false;
         let steps = self.steps.iter_mut().map(|s| &mut s.params);
-        for params in steps.chain(std::iter::once(&mut self.write)).filter(|p| p.info().id == stage) {
+        let all = std::iter::once(&mut self.source).chain(steps).chain(std::iter::once(&mut self.write));
+        for params in all.filter(|p| p.info().id == stage) {
             params.set_text(param, text)?;
             found = true;
         }
         if found { Ok(()) } else { Err(Error::not_found("chain", format!("the chain has no stage '{stage}'"))) }
+    }
+    /// Slices that the chain makes of all of `scan`, without reading it.
+    pub fn slices(&self, ctx: &Context, scan: &Scan) -> Result<usize> {
+        prepare::slices(self, ctx, scan)
     }
     /// Memory, disk and slabs of a run.
     pub fn plan(&self, ctx: &Context, scan: &Scan, options: &RunOptions, progress: &mut Progress) -> Result<ChainPlan> {
@@ -147,7 +213,21 @@ impl Chain {
         // With an open range all slices exist in 32 bits before the first is converted.
         let open =
             sample != SampleType::F32 && (self.write.float("min").is_none() || self.write.float("max").is_none());
+        let plans = plan::stage_plans(&ready.prepared.stages, &ready.prepared.reading, cut.part_rows)?.stages;
+        let slices = cut.rows.len() as f64;
+        let ids = ready.prepared.stages.iter().map(|stage| stage.info().id);
+        let planned = |(id, plan): (&'static str, &StagePlan)| PlannedStage {
+            id,
+            dims: plan.output.dims,
+            halo: plan.halo,
+            scratch_bytes: plan.scratch_bytes,
+            core_s: 1e-9 * plan.cost_per_row * slices * plan.output.rows as f64 / cut.part_rows as f64,
+        };
+        let stages: Vec<PlannedStage> = ids.zip(&plans).map(planned).collect();
         Ok(ChainPlan {
+            compute_s: stages.iter().map(|s| s.core_s).sum::<f64>() / ctx.threads() as f64,
+            stages,
+            halo: cut.halo,
             rows: cut.rows.clone(),
             slab_rows: cut.slab_rows,
             memory_bytes: cut.memory_bytes,
@@ -200,19 +280,5 @@ impl Chain {
             Some("u8") => SampleType::U8,
             _ => SampleType::F32,
         }
-    }
-}
-
-/// The text form, with every parameter that is not at its default.
-impl std::fmt::Display for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("raw")?;
-        for params in self.params() {
-            write!(f, " | {}", params.info().id)?;
-            for (info, value) in params.iter().filter(|(info, value)| info.default != **value) {
-                write!(f, " {}={}", info.name, spec::quote(&value.to_string()))?;
-            }
-        }
-        Ok(())
     }
 }

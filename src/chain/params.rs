@@ -24,6 +24,10 @@ impl Params {
     pub fn iter(&self) -> impl Iterator<Item = (&'static ParamInfo, &ParamValue)> {
         self.info.params.iter().zip(&self.values)
     }
+    /// Those that are not at their default.
+    pub fn changed(&self) -> impl Iterator<Item = (&'static ParamInfo, &ParamValue)> {
+        self.iter().filter(|(info, value)| info.default != **value)
+    }
     /// Sets a parameter from text, as it stands in a chain, a dialog or on a command line.
     pub fn set_text(&mut self, name: &str, text: &str) -> Result<()> {
         let index = self.index(name)?;

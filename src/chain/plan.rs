@@ -3,7 +3,7 @@
 use super::stage::{Stage, StagePlan};
 use crate::error::{Error, Result};
 use crate::scan::{Grain, ScanShape};
-use crate::slab::{Domain, Halo, SlabShape};
+use crate::slab::{Domain, Halo, RowMap, SlabShape};
 use std::ops::Range;
 
 /// Rows computed at a time unless a stage prefers more: few enough that a run that is stopped has written nearly all it
@@ -13,9 +13,11 @@ const PART_ROWS: usize = 16;
 /// Bytes of one frame that a slab should take at least, where memory allows: opening a file costs about as much.
 const BYTES_PER_FRAME: u64 = 64 << 10;
 
-/// What the planner must know of the scan's files, see `scan::FrameSource`.
+/// What the planner must know of the scan and its files, see `scan::FrameSource`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
+    pub shape: ScanShape,
+    pub domain: Domain,
     /// Bytes of a count in memory.
     pub count_bytes: u64,
     /// Rows, and views, that are decoded together.
@@ -26,7 +28,8 @@ pub(super) struct Reading {
     pub threads: usize,
 }
 
-/// The cut: which rows, how many at a time, what it takes.
+/// The cut: which slices, how many at a time, what it takes. A row is a slice here; `source` tells which rows of the scan it
+/// is made from.
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
     pub rows: Range<usize>,
@@ -46,7 +49,8 @@ pub(super) struct Cut {
     pub last_change: Option<usize>,
     /// Slabs begin at multiples of this.
     pub grain_rows: usize,
-    /// Sum of the halos of all stages.
+    /// Rows of the scan that a slice is made from, and those around them that the stages need, all together.
+    pub source: RowMap,
     pub halo: Halo,
     pub memory_bytes: u64,
     pub slice: [usize; 2],
@@ -81,27 +85,49 @@ fn bands(Range { start, end }: Range<usize>, step: usize, grain: usize) -> impl 
     (first..end).step_by(step).map(move |a| a.max(start)..(a + step).min(end)).filter(|band| !band.is_empty())
 }
 
-/// Plans of all stages for slabs of `rows` own rows.
-pub(super) fn stage_plans(stages: &[Box<dyn Stage>], shape: ScanShape, rows: usize) -> Result<(Vec<StagePlan>, Halo)> {
-    // The halo of a stage may not depend on slab height, so one look tells the height that the reader must give.
-    let halo = stages.iter().try_fold((Halo::default(), input_shape(shape, 1)), |(sum, input), stage| {
-        let plan = stage.plan(input)?;
-        let halo = Halo { below: sum.below + plan.halo.below, above: sum.above + plan.halo.above };
-        Ok::<_, Error>((halo, SlabShape { rows: 1, ..plan.output }))
-    })?;
-    let halo = halo.0;
-    let mut input = input_shape(shape, rows + halo.below + halo.above);
-    let mut plans = Vec::with_capacity(stages.len());
-    for stage in stages {
-        let plan = stage.plan(input)?;
-        input = SlabShape { rows: input.rows - plan.halo.below - plan.halo.above, ..plan.output };
-        plans.push(plan);
-    }
-    Ok((plans, halo))
+/// Plans of all stages for slabs of a given height, and what they need of the scan together.
+pub(super) struct Plans {
+    pub stages: Vec<StagePlan>,
+    /// Of the scan.
+    pub source: RowMap,
+    /// Of the scan.
+    pub halo: Halo,
+    /// What the first stage gets.
+    pub input: SlabShape,
 }
 
-fn input_shape(shape: ScanShape, rows: usize) -> SlabShape {
-    SlabShape { domain: Domain::Counts, rows, dims: [shape.views, shape.cols] }
+/// Plans for slabs of `rows` own rows at the end of the chain.
+pub(super) fn stage_plans(stages: &[Box<dyn Stage>], reading: &Reading, rows: usize) -> Result<Plans> {
+    let ScanShape { views, cols, .. } = reading.shape;
+    let slab = |rows: usize| SlabShape { domain: reading.domain, rows, dims: [views, cols] };
+    // Halo and map of a stage may not depend on slab height, so one look tells the height that the reader must give.
+    let (mut source, mut halo, mut input) = (RowMap::default(), Halo::default(), slab(1));
+    for stage in stages {
+        let plan = stage.plan(input)?;
+        halo.below += plan.halo.below * source.step;
+        halo.above += plan.halo.above * source.step;
+        source = plan.rows.after(source);
+        input = SlabShape { rows: 1, ..plan.output };
+    }
+    let first = slab(rows * source.step + halo.below + halo.above);
+    let mut input = first;
+    let mut plans = Vec::with_capacity(stages.len());
+    for stage in stages {
+        let mut plan = stage.plan(input)?;
+        plan.output.rows = (input.rows - plan.halo.below - plan.halo.above) / plan.rows.step;
+        input = plan.output;
+        plans.push(plan);
+    }
+    Ok(Plans { stages: plans, source, halo, input: first })
+}
+
+/// The rows that stage `k` works on for the output rows `rows` of the chain, those around them included; they may reach
+/// beyond the end of what there is.
+pub(super) fn rows_at(plans: &[StagePlan], k: usize, rows: Range<usize>) -> Range<usize> {
+    plans[k..].iter().rev().fold(rows, |rows, plan| {
+        let rows = plan.rows.input(rows);
+        rows.start.saturating_sub(plan.halo.below)..rows.end + plan.halo.above
+    })
 }
 
 /// Heights and numbers of buffers that are weighed against each other.
@@ -116,7 +142,6 @@ struct Buffers {
 /// What a chain needs for one scan.
 struct Needs<'a> {
     stages: &'a [Box<dyn Stage>],
-    shape: ScanShape,
     reading: Reading,
 }
 
@@ -126,24 +151,28 @@ impl Needs<'_> {
     /// `f32`, which stays when a stage changes the shape; the output of that stage and its scratch memory; finished parts.
     fn memory_bytes(&self, buffers: Buffers) -> Result<u64> {
         let Buffers { part, volumes, slab, slabs } = buffers;
-        let (shape, Reading { grain, .. }) = (self.shape, self.reading);
-        let (plans, halo) = stage_plans(self.stages, shape, part)?;
+        let Reading { shape, grain, .. } = self.reading;
+        let Plans { stages: plans, source, halo, input } = stage_plans(self.stages, &self.reading, part)?;
         let around = halo.below + halo.above;
         let counts = |rows: usize| rows as u64 * (shape.views * shape.cols) as u64;
-        let references = |rows: usize| 4 * (rows * shape.cols * (1 + shape.flats)) as u64;
-        let slab_bytes = counts(slab + around) * self.reading.count_bytes + references(slab + around);
+        let references = |rows: usize| match self.reading.domain {
+            Domain::Counts => 4 * (rows * shape.cols * (1 + shape.flats)) as u64,
+            _ => 0,
+        };
+        let slab_rows = slab * source.step + around;
+        let slab_bytes = counts(slab_rows) * self.reading.count_bytes + references(slab_rows);
         // Rows that the next slab needs again are copied.
         let overlap = counts(around) * self.reading.count_bytes;
         let decoding = match grain {
             Grain { views: 1, rows: 1 } => 0,
             Grain { views, rows } => (self.reading.threads * 2 * views * rows * shape.cols) as u64 * 4,
         };
-        let first = 4 * counts(part + around);
-        let last = plans.last().map_or(first, |p| p.output.row_bytes() * p.output.rows as u64);
-        let changed = last_change(self.stages, shape, &plans, part + around);
+        let first = bytes(&input);
+        let last = plans.last().map_or(first, |p| bytes(&p.output));
+        let changed = last_change(&plans, &input);
         let (mut now, mut widest) = (first, 0);
         for (i, plan) in plans.iter().enumerate() {
-            let after = plan.output.row_bytes() * plan.output.rows as u64;
+            let after = bytes(&plan.output);
             let other = if now == first { 0 } else { now };
             let own = if after == now { 0 } else { after };
             // From the last change of shape on, one of the finished parts is the one in work.
@@ -151,26 +180,26 @@ impl Needs<'_> {
             widest = widest.max(first + other + own + plan.scratch_bytes + waiting as u64 * last);
             now = after;
         }
-        let compute = widest.max(first + (volumes - 1) as u64 * last) + references(part + around);
+        let compute = widest.max(first + (volumes - 1) as u64 * last) + references(input.rows);
         Ok(self.reading.kept_bytes + slabs as u64 * slab_bytes + overlap + decoding + compute)
     }
 }
 
-/// The last stage whose output is not as large as its input; see [`Cut::last_change`].
-fn last_change(stages: &[Box<dyn Stage>], shape: ScanShape, plans: &[StagePlan], rows: usize) -> Option<usize> {
-    let bytes = |plan: &StagePlan| plan.output.row_bytes() * plan.output.rows as u64;
-    let input = |i: usize| match i.checked_sub(1) {
-        Some(before) => bytes(&plans[before]),
-        None => input_shape(shape, rows).row_bytes() * rows as u64,
-    };
-    (0..stages.len()).rev().find(|&i| bytes(&plans[i]) != input(i))
+fn bytes(shape: &SlabShape) -> u64 {
+    shape.row_bytes() * shape.rows as u64
 }
 
-/// The rows to reconstruct, all by default; refuses rows outside the detector.
-pub(super) fn check_rows(shape: ScanShape, rows: Option<Range<usize>>) -> Result<Range<usize>> {
-    let rows = rows.unwrap_or(0..shape.rows);
-    if rows.start >= rows.end || rows.end > shape.rows {
-        let accepted = format!("the detector has rows 0..{} (the end is not included)", shape.rows);
+/// The last stage whose output is not as large as its input; see [`Cut::last_change`].
+fn last_change(plans: &[StagePlan], input: &SlabShape) -> Option<usize> {
+    let before = |i: usize| i.checked_sub(1).map_or(input, |before| &plans[before].output);
+    (0..plans.len()).rev().find(|&i| bytes(&plans[i].output) != bytes(before(i)))
+}
+
+/// The slices to make, all by default; refuses those that the chain does not give.
+pub(super) fn check_rows(all: usize, rows: Option<Range<usize>>) -> Result<Range<usize>> {
+    let rows = rows.unwrap_or(0..all);
+    if rows.start >= rows.end || rows.end > all {
+        let accepted = format!("the detector has rows 0..{all} (the end is not included)");
         return Err(Error::invalid("rows", accepted).with("rows", format!("{}..{}", rows.start, rows.end)));
     }
     Ok(rows)
@@ -181,13 +210,12 @@ pub(super) fn check_rows(shape: ScanShape, rows: Option<Range<usize>>) -> Result
 /// computing. Slabs are not higher than that, so that computing begins early.
 pub(super) fn cut(
     stages: &[Box<dyn Stage>],
-    shape: ScanShape,
     rows: Range<usize>,
     slab_rows: Option<usize>,
     reading: Reading,
     budget: u64,
 ) -> Result<Cut> {
-    let needs = Needs { stages, shape, reading };
+    let needs = Needs { stages, reading };
     let fits = |b: Buffers| needs.memory_bytes(b).map(|bytes| bytes <= budget);
     let preferred = stages.iter().map(|s| s.preferred_rows()).max().unwrap_or(1).max(PART_ROWS);
     let tight = |part: usize| Buffers { part, volumes: 1, slab: part, slabs: 1 };
@@ -213,12 +241,14 @@ pub(super) fn cut(
     if fits(Buffers { volumes: 2, ..best })? {
         best.volumes = 2;
     }
-    let grain_rows = reading.grain.rows.max(1);
+    let source = stage_plans(stages, &reading, best.part)?.source;
+    let grain_rows = if source.first == 0 { (reading.grain.rows / source.step).max(1) } else { 1 };
+    let row_bytes = (reading.shape.cols * source.step) as u64 * reading.count_bytes;
     let mut candidates = Vec::new();
     match slab_rows {
         Some(height) => candidates.extend([2, 1].map(|slabs| (height.min(rows.len()), slabs))),
         None => {
-            let whole = whole_slab(best.part, grain_rows, shape.cols as u64 * reading.count_bytes).min(rows.len());
+            let whole = whole_slab(best.part, grain_rows, row_bytes).min(rows.len());
             if grain_rows == 1 {
                 // Opening files more often costs less than to read and compute in turns.
                 candidates.extend([(whole, 2), (best.part, 2), (best.part, 1)]);
@@ -237,7 +267,7 @@ pub(super) fn cut(
             break;
         }
     }
-    let (plans, halo) = stage_plans(stages, shape, best.part)?;
+    let Plans { stages: plans, source, halo, input } = stage_plans(stages, &reading, best.part)?;
     let Buffers { part: part_rows, volumes, slab: slab_rows, slabs } = best;
     Ok(Cut {
         left: vec![rows.clone()],
@@ -246,11 +276,12 @@ pub(super) fn cut(
         slabs,
         part_rows,
         volumes,
-        last_change: last_change(stages, shape, &plans, part_rows + halo.below + halo.above),
+        last_change: last_change(&plans, &input),
         grain_rows: if !given && slab_rows.is_multiple_of(grain_rows) { grain_rows } else { 1 },
+        source,
         halo,
         memory_bytes: needs.memory_bytes(best)?,
-        slice: plans.last().map_or([shape.views, shape.cols], |p| p.output.dims),
+        slice: plans.last().map_or(input.dims, |p| p.output.dims),
     })
 }
 
@@ -305,11 +336,11 @@ mod tests {
 
     fn reading(shape: ScanShape, grain_rows: usize) -> Reading {
         let grain = Grain { views: 1, rows: grain_rows.min(shape.rows) };
-        Reading { count_bytes: 2, grain, kept_bytes: 0, threads: 2 }
+        Reading { shape, domain: Domain::Counts, count_bytes: 2, grain, kept_bytes: 0, threads: 2 }
     }
 
-    fn smallest(stages: &[Box<dyn Stage>], shape: ScanShape, reading: Reading) -> u64 {
-        let needs = Needs { stages, shape, reading };
+    fn smallest(stages: &[Box<dyn Stage>], reading: Reading) -> u64 {
+        let needs = Needs { stages, reading };
         needs.memory_bytes(Buffers { part: 1, volumes: 1, slab: 1, slabs: 1 }).unwrap()
     }
 
@@ -318,15 +349,15 @@ mod tests {
         let shape = ScanShape { views: 180, rows: 100, cols: 256, flats: 2 };
         let stages = stages(shape);
         let reading = reading(shape, 1);
-        let one = smallest(&stages, shape, reading);
+        let one = smallest(&stages, reading);
         for budget in [one, one * 3, one * 10, one * 20, one * 40, u64::MAX] {
-            let cut = cut(&stages, shape, 7..93, None, reading, budget).unwrap();
+            let cut = cut(&stages, 7..93, None, reading, budget).unwrap();
             assert!(cut.memory_bytes <= budget);
             let parts: Vec<_> = cut.slabs().flat_map(|slab| cut.parts(slab)).collect();
             assert!(parts.iter().all(|part| part.len() <= cut.part_rows));
             assert_eq!(parts.into_iter().flatten().collect::<Vec<_>>(), (7..93).collect::<Vec<_>>());
         }
-        let e = cut(&stages, shape, 0..100, None, reading, one - 1).unwrap_err();
+        let e = cut(&stages, 0..100, None, reading, one - 1).unwrap_err();
         assert_eq!(e.kind(), crate::ErrorKind::Limit);
         assert!(e.to_string().contains("single slice (needed = "), "{e}");
     }
@@ -335,7 +366,7 @@ mod tests {
     fn rows_outside_the_detector_are_refused() {
         let shape = ScanShape { views: 4, rows: 10, cols: 16, flats: 1 };
         for rows in [5..5, 9..11, 10..12] {
-            let e = check_rows(shape, Some(rows)).unwrap_err().to_string();
+            let e = check_rows(shape.rows, Some(rows)).unwrap_err().to_string();
             assert!(e.contains("the detector has rows 0..10"), "{e}");
         }
     }
@@ -344,14 +375,14 @@ mod tests {
     fn a_wide_detector_works_in_eight_gib() {
         // One sinogram takes 312 MB, one slice 676 MB.
         let shape = ScanShape { views: 6000, rows: 400, cols: 13000, flats: 2 };
-        let cut = cut(&stages(shape), shape, 0..400, None, reading(shape, 1), 8 << 30).unwrap();
+        let cut = cut(&stages(shape), 0..400, None, reading(shape, 1), 8 << 30).unwrap();
         assert!(cut.part_rows >= 4 && cut.memory_bytes <= 8 << 30, "{cut:?}");
     }
 
     #[test]
     fn a_usual_detector_computes_sixteen_rows_beside_writing_in_one_gib() {
         let shape = ScanShape { views: 1800, rows: 64, cols: 2048, flats: 2 };
-        let cut = cut(&stages(shape), shape, 0..64, None, reading(shape, 1), 1 << 30).unwrap();
+        let cut = cut(&stages(shape), 0..64, None, reading(shape, 1), 1 << 30).unwrap();
         assert_eq!((cut.part_rows, cut.volumes, cut.slab_rows), (16, 2, 16), "{cut:?}");
     }
 
@@ -360,14 +391,14 @@ mod tests {
         let shape = ScanShape { views: 900, rows: 512, cols: 1024, flats: 1 };
         let stages = stages(shape);
         // Strips of 24 rows: slabs of whole strips, and hardly any short part.
-        let strips = cut(&stages, shape, 30..500, None, reading(shape, 24), 4 << 30).unwrap();
+        let strips = cut(&stages, 30..500, None, reading(shape, 24), 4 << 30).unwrap();
         assert!(strips.slab_rows.is_multiple_of(48) && strips.grain_rows == 24, "{strips:?}");
         assert!(strips.slabs().skip(1).all(|slab| slab.start % 24 == 0));
         // Whole frames: all of the scan at once if it fits, else in as few slabs as possible.
-        let whole = cut(&stages, shape, 0..512, None, reading(shape, 512), 4 << 30).unwrap();
+        let whole = cut(&stages, 0..512, None, reading(shape, 512), 4 << 30).unwrap();
         assert_eq!(whole.slabs().count(), 1, "{whole:?}");
         let counts = 2 * (shape.views * shape.rows * shape.cols) as u64;
-        let half = cut(&stages, shape, 0..512, None, reading(shape, 512), counts * 6 / 10 + (400 << 20)).unwrap();
+        let half = cut(&stages, 0..512, None, reading(shape, 512), counts * 6 / 10 + (400 << 20)).unwrap();
         assert!((2..=4).contains(&half.slabs().count()) && half.part_rows == 32, "{half:?}");
     }
 }

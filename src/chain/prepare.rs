@@ -3,14 +3,14 @@
 use super::axis::{AxisOptions, find_axis, find_axis_with};
 use super::builtin::{FBP, NORMALISE, normalise_options};
 use super::manifest::Known;
-use super::plan::{self, Cut, Reading};
+use super::plan::{self, Cut, Reading, stage_plans};
 use super::read::{Kept, count_bytes, reader_threads};
 use super::run::{self, Prepared};
 use super::stage::{ParamValue, Setup, Stage};
 use super::survey::{Keep, survey_and_keep};
 use super::{Chain, RunOptions, RunSummary};
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::geometry::{Center, Geometry};
 use crate::io::SliceSink;
 use crate::progress::{PREPARE, Progress, WRITE};
@@ -21,6 +21,7 @@ use std::ops::Range;
 /// A chain ready for one scan, and what was found on the way.
 pub(super) struct Ready {
     pub prepared: Prepared,
+    /// As it is after the last stage.
     pub geometry: Geometry,
     pub angle_offset_rad: f64,
     pub output: Domain,
@@ -41,70 +42,54 @@ pub(super) fn prepare(
     progress.phase(PREPARE);
     let mut chain = chain.clone();
     let (shape, info) = (scan.shape(), scan.info());
+    chain.check_source(info.domain)?;
     let mut remarks = info.notes.clone();
-    let mut geometry = Geometry {
-        angles_rad: info.angles_rad.clone(),
-        center: Center::Fixed((shape.cols as f64 - 1.0) / 2.0),
-        pixel_um: info.pixel_um.unwrap_or(1.0),
-    };
-    let mut angle_offset_rad = 0.0;
+    let mut setup = first_setup(ctx, scan);
     // Cheap refusals come before the survey and the search of the axis, which read files.
-    let rows = plan::check_rows(shape, options.rows.clone())?;
-    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id);
-    let given = fbp.and_then(|s| s.params.text("center_px")).map(str::parse::<Center>).transpose()?;
-    if let Some(center) = given {
-        center.check(rows.clone(), shape.cols)?;
-        geometry.center = center;
-    }
-    let mut setup = Setup { shape, geometry: geometry.clone(), edge_over_mean: 0.0, threads: ctx.threads() };
-    let stages = create(&chain, &setup)?;
+    let Created { stages, after } = create(&chain, &setup)?;
+    let rows = plan::check_rows(after.shape.rows, options.rows.clone())?;
     let reading = Reading {
+        shape,
+        domain: info.domain,
         count_bytes: count_bytes(scan),
         grain: scan.source().grain(),
         kept_bytes: 0,
         threads: reader_threads(ctx),
     };
+    check_axis(&chain, &stages, &setup, &reading, &rows, true)?;
     let cut = |stages: &[Box<dyn Stage>], kept_bytes: u64| {
         let reading = Reading { kept_bytes, ..reading };
-        plan::cut(stages, shape, rows.clone(), options.slab_rows, reading, ctx.memory_bytes())
+        plan::cut(stages, rows.clone(), options.slab_rows, reading, ctx.memory_bytes())
     };
-    let keep = what_to_keep(&stages, shape, &reading, &rows, cut)?;
     let normalise = chain.steps.iter().find(|s| s.params.info().id == NORMALISE.id);
     let normalise = normalise.map(|s| normalise_options(&s.params));
-    let keep = keep.as_ref();
     // What a run that is continued knew is not looked for again.
     let look = normalise.filter(|_| known.is_none());
-    let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep, progress)).transpose()?;
+    let keep = look.map(|_| what_to_keep(&stages, shape, &reading, &rows, cut)).transpose()?.flatten();
+    let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep.as_ref(), progress)).transpose()?;
     let (surveyed, mut kept) = surveyed.map_or((None, Kept::default()), |(survey, kept)| (Some(survey), kept));
-    if let Some(fbp) = chain.steps.iter_mut().find(|s| s.params.info().id == FBP.id) {
-        let params = &mut fbp.params;
-        angle_offset_rad = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
-        match params.float("pixel_um") {
-            Some(um) => geometry.pixel_um = um,
-            None => {
-                if info.pixel_um.is_none() {
-                    let remark = "pixel size unknown: 1 um taken, so values are in 1/cm only after pixel_um is set";
-                    remarks.push(format!("recon.fbp: {remark}"));
-                }
-                params.set("pixel_um", ParamValue::Float(geometry.pixel_um))?;
-            }
+    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
+    if fbp.is_some_and(|params| params.text("center_px").is_none()) {
+        if info.domain != Domain::Counts {
+            let message = "the axis cannot be searched in sinograms from files; give center_px";
+            return Err(Error::unsupported(FBP.id, message));
         }
-        if given.is_none() {
-            let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
-            let found = match &surveyed {
-                Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
-                None => find_axis(ctx, scan, &options, progress)?,
-            };
-            remarks.push(format!(
-                "rotation axis found at {:.2} px ({}, confidence {:.2})",
-                found.center.at(shape.rows / 2),
-                found.method,
-                found.confidence
-            ));
-            geometry.center = found.center;
-            geometry.center.check(rows.clone(), shape.cols)?;
-        }
-        params.set_text("center_px", &geometry.center.to_string())?;
+        let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
+        let found = match &surveyed {
+            Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
+            None => find_axis(ctx, scan, &options, progress)?,
+        };
+        remarks.push(format!(
+            "rotation axis found at {:.2} px ({}, confidence {:.2})",
+            found.center.at(shape.rows / 2),
+            found.method,
+            found.confidence
+        ));
+        setup.geometry.center = found.center;
+    }
+    if fbp.is_some_and(|params| params.float("pixel_um").is_none()) && info.pixel_um.is_none() {
+        let remark = "pixel size unknown: 1 um taken, so values are in 1/cm only after pixel_um is set";
+        remarks.push(format!("recon.fbp: {remark}"));
     }
     let mut black_views = vec![false; shape.views].into();
     if let Some(found) = surveyed {
@@ -116,9 +101,10 @@ pub(super) fn prepare(
         setup.edge_over_mean = known.edge_over_mean;
         remarks.clone_from(&known.remarks);
     }
-    setup.geometry = geometry.clone();
-    let stages = create(&chain, &setup)?;
-    let output = chain.steps.last().map_or(Domain::Counts, |s| s.factory.info().output);
+    fill_in(&mut chain, &setup)?;
+    let Created { stages, after } = create(&chain, &setup)?;
+    check_axis(&chain, &stages, &setup, &reading, &rows, false)?;
+    let output = chain.steps.last().map_or(info.domain, |s| s.factory.info().output);
     let without = cut(&stages, 0)?;
     // What the survey found may make the stages need more memory than was known before it.
     let cut = match cut(&stages, kept.bytes()) {
@@ -128,12 +114,79 @@ pub(super) fn prepare(
             without
         }
     };
-    // Stages with a halo have the rows around reconstructed too.
-    let around = cut.rows.start.saturating_sub(cut.halo.below)..(cut.rows.end + cut.halo.above).min(shape.rows);
-    geometry.center.check(around, shape.cols)?;
-    let prepared = Prepared { stages, black_views, cut, kept };
-    let edge_over_mean = setup.edge_over_mean;
+    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
+    let angle_offset_rad = fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians();
+    let prepared = Prepared { stages, black_views, reading, cut, kept };
+    let (edge_over_mean, geometry) = (setup.edge_over_mean, after.geometry);
     Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, edge_over_mean, chain })
+}
+
+/// What is known of a scan without reading it.
+fn first_setup(ctx: &Context, scan: &Scan) -> Setup {
+    let (shape, info) = (scan.shape(), scan.info());
+    let geometry = Geometry {
+        angles_rad: info.angles_rad.clone(),
+        center: Center::Fixed((shape.cols as f64 - 1.0) / 2.0),
+        pixel_um: info.pixel_um.unwrap_or(1.0),
+    };
+    Setup { shape, geometry, edge_over_mean: 0.0, threads: ctx.threads() }
+}
+
+/// Slices that the chain makes of the whole scan.
+pub(super) fn slices(chain: &Chain, ctx: &Context, scan: &Scan) -> Result<usize> {
+    Ok(create(chain, &first_setup(ctx, scan))?.after.shape.rows)
+}
+
+/// Stages, and what a stage after the last one would see.
+struct Created {
+    stages: Vec<Box<dyn Stage>>,
+    after: Setup,
+}
+
+fn create(chain: &Chain, setup: &Setup) -> Result<Created> {
+    let mut created = Created { stages: Vec::with_capacity(chain.steps.len()), after: setup.clone() };
+    for step in &chain.steps {
+        let stage = step.factory.create(&step.params, &created.after)?;
+        created.after = stage.after(&created.after);
+        created.stages.push(stage);
+    }
+    Ok(created)
+}
+
+/// Writes what was `auto` and is known now into the chain, so that it can be run again.
+fn fill_in(chain: &mut Chain, setup: &Setup) -> Result<()> {
+    let mut setup = setup.clone();
+    for step in &mut chain.steps {
+        if step.params.info().id == FBP.id {
+            if step.params.text("center_px").is_none() {
+                step.params.set_text("center_px", &setup.geometry.center.to_string())?;
+            }
+            if step.params.float("pixel_um").is_none() {
+                step.params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
+            }
+        }
+        setup = step.factory.create(&step.params, &setup)?.after(&setup);
+    }
+    Ok(())
+}
+
+/// Refuses an axis that lies beside the detector in any of the rows that the reconstruction will work on, halo included.
+fn check_axis(
+    chain: &Chain,
+    stages: &[Box<dyn Stage>],
+    setup: &Setup,
+    reading: &Reading,
+    rows: &Range<usize>,
+    given_only: bool,
+) -> Result<()> {
+    let Some(k) = chain.steps.iter().position(|s| s.params.info().id == FBP.id) else { return Ok(()) };
+    let Some(center) = chain.steps[k].params.text("center_px").map(str::parse::<Center>).transpose()? else {
+        return if given_only { Ok(()) } else { Err(Error::internal(FBP.id, "the axis was not filled in")) };
+    };
+    let plans = stage_plans(stages, reading, 1)?.stages;
+    let here = stages[..k].iter().fold(setup.clone(), |setup, stage| stage.after(&setup)).shape;
+    let rows = plan::rows_at(&plans, k, rows.clone());
+    center.check(rows.start..rows.end.min(here.rows), here.cols)
 }
 
 /// The counts that the survey should keep for the run: as many as leave the cut as good as it is without them.
@@ -145,7 +198,7 @@ fn what_to_keep(
     cut: impl Fn(&[Box<dyn Stage>], u64) -> Result<Cut>,
 ) -> Result<Option<Keep>> {
     let without = cut(stages, 0)?;
-    let halo = without.halo;
+    let (halo, rows) = (without.halo, without.source.input(rows.clone()));
     let rows = rows.start.saturating_sub(halo.below)..(rows.end + halo.above).min(shape.rows);
     for whole_grains in [true, false] {
         let keep = Keep { rows: rows.clone(), whole_grains };
@@ -156,10 +209,6 @@ fn what_to_keep(
         }
     }
     Ok(None)
-}
-
-fn create(chain: &Chain, setup: &Setup) -> Result<Vec<Box<dyn Stage>>> {
-    chain.steps.iter().map(|s| s.factory.create(&s.params, setup)).collect()
 }
 
 impl Ready {
@@ -193,7 +242,7 @@ impl Ready {
             slab_rows: cut.slab_rows,
             remarks,
             times: progress.times(),
-            chain: self.chain.to_string(),
+            chain: self.chain.without_data().to_string(),
         })
     }
 }

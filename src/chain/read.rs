@@ -127,7 +127,8 @@ pub(super) struct RawSlab {
     pub band: Band,
     /// Detector row of the first own row.
     pub first_row: usize,
-    pub references: References,
+    /// Of counts.
+    pub references: Option<References>,
 }
 
 /// Reads one slab after the other, from the top of the detector to the bottom.
@@ -152,7 +153,9 @@ impl Reader<'_> {
         let there = own.start.saturating_sub(halo.below)..(own.end + halo.above).min(shape.rows);
         let below = halo.below + there.start - own.start;
         let total = halo.below + own.len() + halo.above;
-        let mut references = read_references(self.scan, there.clone(), self.black_views)?;
+        let is_counts = self.scan.info().domain == Domain::Counts;
+        let read = || read_references(self.scan, there.clone(), self.black_views);
+        let mut references = is_counts.then(read).transpose()?;
         let kind = self.scan.source().count_type();
         let mut band = Band::reuse(old, kind, [total, shape.views, shape.cols]);
         let mut out = band.view_mut();
@@ -175,8 +178,10 @@ impl Reader<'_> {
                 band.repeat_row(from, i);
             }
             let nearest: Vec<usize> = nearest.iter().map(|row| row - below).collect();
-            references.dark = references.dark.select(ndarray::Axis(0), &nearest);
-            references.flats = references.flats.select(ndarray::Axis(1), &nearest);
+            if let Some(references) = &mut references {
+                references.dark = references.dark.select(ndarray::Axis(0), &nearest);
+                references.flats = references.flats.select(ndarray::Axis(1), &nearest);
+            }
         }
         Ok(RawSlab { band, first_row: own.start, references })
     }
@@ -215,7 +220,7 @@ pub fn read_counts(
         Band::F32(data) => data,
         Band::U16(data) => data.mapv(f32::from),
     };
-    Ok(Slab { data, domain: Domain::Counts, first_row, halo, references: Some(Arc::new(references)) })
+    Ok(Slab { data, domain: scan.info().domain, first_row, halo, references: references.map(Arc::new) })
 }
 
 /// Sinograms `[row, view, col]` of the detector rows `rows` in absorbance, with the defaults of the stage normalise: what a

@@ -20,13 +20,21 @@ impl Registry {
     pub fn add_all(&mut self, factories: Vec<Arc<dyn StageFactory>>) -> Result<()> {
         for (i, new) in factories.iter().enumerate() {
             let id = new.info().id;
-            let taken = ["raw", super::write::WRITE_TIFF.id].contains(&id);
+            let taken = self.ends().any(|info| info.id == id);
             if taken || self.factories.iter().chain(&factories[..i]).any(|f| f.info().id == id) {
                 return Err(Error::plugin(id, "a stage with this id exists already"));
             }
         }
         self.factories.extend(factories);
         Ok(())
+    }
+    /// The sources and `write.tiff`, between which the stages stand.
+    fn ends(&self) -> impl Iterator<Item = &'static StageInfo> {
+        super::SOURCES.into_iter().chain([&super::WRITE_TIFF])
+    }
+    /// Everything that may stand in a chain: sources, stages in order of registration, `write.tiff`.
+    pub fn all(&self) -> impl Iterator<Item = &'static StageInfo> {
+        super::SOURCES.into_iter().chain(self.infos()).chain([&super::WRITE_TIFF])
     }
     /// Descriptions in order of registration.
     pub fn infos(&self) -> impl Iterator<Item = &'static StageInfo> {
@@ -35,7 +43,7 @@ impl Registry {
     /// The stage `id`, or an error that names the nearest one.
     pub fn find(&self, id: &str) -> Result<Arc<dyn StageFactory>> {
         self.factories.iter().find(|f| f.info().id == id).cloned().ok_or_else(|| {
-            let ids: Vec<&str> = self.infos().map(|i| i.id).collect();
+            let ids: Vec<&str> = self.all().map(|i| i.id).collect();
             let hint = nearest(id, &ids).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
             Error::not_found("chain", format!("unknown stage '{id}'{hint} (known: {})", ids.join(", ")))
         })

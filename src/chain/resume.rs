@@ -4,18 +4,21 @@
 //! not finished are left to the plan. Since no slice depends on how rows are cut, the bytes are those of one run.
 
 use super::manifest::{Earlier, Known, Manifest, RECORD, Record};
-use super::prepare::{Ready, prepare};
+use super::prepare::{self, Ready, prepare};
 use super::{Chain, RunOptions, RunSummary, plan};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::{SliceMeta, TiffSink, Written};
 use crate::progress::Progress;
 use crate::recon::Isa;
-use crate::scan::{Fingerprint, Scan};
+use crate::scan::{Fingerprint, Scan, ScanOptions};
 use crate::slab::Domain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
+
+/// The chain beside its slices.
+pub const CHAIN_FILE: &str = "wagiri-chain.toml";
 
 /// See [`Chain::run`].
 pub(super) fn run(
@@ -34,7 +37,7 @@ pub(super) fn run(
     TiffSink::check_dir(out_dir, frames_in)?;
     // Locked before the survey and the search of the axis, which take long.
     let opened = if options.unrecorded { None } else { Record::open(out_dir, false)? };
-    let asked = if options.unrecorded { Vec::new() } else { asked(chain, scan, options)? };
+    let asked = if options.unrecorded { Vec::new() } else { asked(chain, ctx, scan, options)? };
     if options.resume {
         let (mut record, manifest, files) = continued(out_dir, opened, &asked)?;
         let found = Chain::parse(&ctx.registry(), &manifest.known.chain)?;
@@ -50,6 +53,7 @@ pub(super) fn run(
     let ready = prepare(chain, ctx, scan, options, None, progress)?;
     if options.unrecorded {
         Record::forget(out_dir)?;
+        write_chain(out_dir, &ready.chain, scan)?;
         let mut sink = chain.sink(out_dir, scan, options, &ready, false)?;
         return ready.run(ctx, scan, &mut sink, progress);
     }
@@ -66,12 +70,13 @@ pub(super) fn run(
         }
     }
     let sink = chain.sink(out_dir, scan, options, &ready, false)?;
+    write_chain(out_dir, &ready.chain, scan)?;
     let mut record = match opened {
         Some((record, _)) => record,
         None => Record::open(out_dir, true)?.ok_or_else(|| Error::internal(RECORD, "the record was not made"))?.0,
     };
     let known = Known {
-        chain: ready.chain.to_string(),
+        chain: ready.chain.without_data().to_string(),
         edge_over_mean: ready.edge_over_mean,
         black_views: ready.prepared.black_views.clone(),
         remarks: ready.remarks.clone(),
@@ -80,6 +85,21 @@ pub(super) fn run(
     let manifest = Manifest { asked, rows: ready.prepared.cut.rows.clone(), known };
     record.begin(&manifest)?;
     recorded(ready, record, sink, (0, (f32::INFINITY, f32::NEG_INFINITY)), ctx, scan, progress)
+}
+
+/// Writes the chain with every value that was found beside its slices, so that it can be run again.
+fn write_chain(dir: &Path, chain: &Chain, scan: &Scan) -> Result<()> {
+    let mut chain = chain.clone();
+    if chain.source.text("path").is_none() && scan.info().format != "memory" {
+        chain.locate(Some(&scan.info().path), &ScanOptions::default())?;
+    }
+    let head =
+        format!("# What made the slices in this folder (wagiri {}); run it again with: wagiri run", crate::VERSION);
+    let text = format!("{head} {CHAIN_FILE} OUT\n\n{}", chain.to_toml());
+    let (path, aside) = (dir.join(CHAIN_FILE), dir.join(format!(".{CHAIN_FILE}.part")));
+    std::fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make", e))?;
+    std::fs::write(&aside, text).map_err(|e| Error::io(aside.display(), "write", e))?;
+    std::fs::rename(&aside, &path).map_err(|e| Error::io(path.display(), "name", e))
 }
 
 /// Runs what is left and records each finished file. `waiting` slices of an earlier run, whose values are within `seen`, are
@@ -108,9 +128,9 @@ fn recorded(
 }
 
 /// Everything that must be the same for the same bytes, by name.
-fn asked(chain: &Chain, scan: &Scan, options: &RunOptions) -> Result<Vec<(String, String)>> {
+fn asked(chain: &Chain, ctx: &Context, scan: &Scan, options: &RunOptions) -> Result<Vec<(String, String)>> {
     let (shape, info) = (scan.shape(), scan.info());
-    let rows = plan::check_rows(shape, options.rows.clone())?;
+    let rows = plan::check_rows(prepare::slices(chain, ctx, scan)?, options.rows.clone())?;
     let mut hash = Fingerprint::default();
     for list in [&info.angles_rad, &info.view_time, &info.flat_time] {
         list.iter().for_each(|v| hash.add_u64(v.to_bits()));
@@ -122,7 +142,7 @@ fn asked(chain: &Chain, scan: &Scan, options: &RunOptions) -> Result<Vec<(String
         ("version", format!("wagiri {}", crate::VERSION)),
         // Instruction sets differ by rounding.
         ("processor", format!("{} {:?}", std::env::consts::ARCH, Isa::best())),
-        ("chain", chain.to_string()),
+        ("chain", chain.without_data().to_string()),
         ("rows", format!("{}..{}", rows.start, rows.end)),
         ("artist", options.artist().to_owned()),
         (
@@ -222,14 +242,17 @@ impl State {
 impl Chain {
     /// Where the slices go.
     fn sink(&self, dir: &Path, scan: &Scan, options: &RunOptions, ready: &Ready, continued: bool) -> Result<TiffSink> {
-        let meta = SliceMeta {
+        let mut meta = SliceMeta {
             pixel_um: ready.geometry.pixel_um,
             center: ready.geometry.center,
-            views: scan.shape().views,
+            views: ready.geometry.angles_rad.len(),
             angle_offset_rad: ready.angle_offset_rad,
             artist: options.artist().to_owned(),
             prefix: (ready.output == Domain::Sinogram).then(|| "s".into()),
         };
+        if let Some(made) = &scan.info().made {
+            (meta.center, meta.views, meta.angle_offset_rad) = (made.center, made.views, made.angle_offset_rad);
+        }
         let range = (self.write.float("min"), self.write.float("max"));
         let make = if continued { TiffSink::continued } else { TiffSink::new };
         make(dir, self.sample_type(), range, meta)

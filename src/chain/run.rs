@@ -1,6 +1,6 @@
 //! Reader thread → compute on the calling thread → writer thread, over bounded queues.
 
-use super::plan::{Cut, stage_plans};
+use super::plan::{Cut, Plans, Reading, stage_plans};
 use super::read::{Kept, RawSlab, Reader, reader_threads};
 use super::stage::{Arrays, Run, Stage, Worker};
 use crate::context::Context;
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(super) struct Prepared {
     pub stages: Vec<Box<dyn Stage>>,
     pub black_views: Arc<[bool]>,
+    pub reading: Reading,
     pub cut: Cut,
     /// Counts that are known already.
     pub kept: Kept,
@@ -46,7 +47,7 @@ pub(super) fn run(
     progress: &mut Progress,
 ) -> Result<Done> {
     let stop = &AtomicBool::new(false);
-    let Prepared { stages, black_views, cut, kept } = prepared;
+    let Prepared { stages, black_views, reading, cut, kept } = prepared;
     let (black_views, cut) = (&black_views, &cut);
     thread::scope(|scope| {
         let (to_compute, from_reader) = sync_channel(cut.slabs);
@@ -60,7 +61,7 @@ pub(super) fn run(
         });
         let input = Input { slabs: &from_reader, emptied: &to_reader };
         let output = Output { parts: &to_writer, emptied: &emptied_parts, waiting: 0 };
-        let computed = compute(ctx, scan, &stages, cut, input, output, progress);
+        let computed = compute(ctx, &reading, &stages, cut, input, output, progress);
         progress.phase(WRITE);
         // Hanging up on both sides lets the threads end.
         stop.store(true, Ordering::Relaxed);
@@ -90,7 +91,7 @@ fn read(
         if i >= cut.slabs && memory.is_none() {
             return;
         }
-        let slab = reader.read(own, memory, &mut go_on);
+        let slab = reader.read(cut.source.input(own), memory, &mut go_on);
         let failed = slab.is_err();
         if out.send(slab).is_err() || failed {
             return;
@@ -153,14 +154,14 @@ impl Output<'_> {
 
 fn compute(
     ctx: &Context,
-    scan: &Scan,
+    reading: &Reading,
     stages: &[Box<dyn Stage>],
     cut: &Cut,
     input: Input<'_>,
     mut output: Output<'_>,
     progress: &mut Progress,
 ) -> Result<Vec<String>> {
-    let (plans, _) = stage_plans(stages, scan.shape(), cut.part_rows)?;
+    let Plans { stages: plans, source, halo, .. } = stage_plans(stages, reading, cut.part_rows)?;
     let cost: f64 = plans.iter().map(|p| p.cost_per_row).sum::<f64>().max(f64::MIN_POSITIVE);
     let mut workers: Vec<Box<dyn Worker + '_>> = Vec::with_capacity(stages.len());
     for (stage, plan) in stages.iter().zip(&plans) {
@@ -181,7 +182,7 @@ fn compute(
             if cut.last_change.is_none() {
                 output.wait_below(cut.volumes, &mut run)?;
             }
-            let mut part = take(raw, own.clone(), cut.halo, &mut run);
+            let mut part = take(raw, source.input(own.clone()), halo, reading.domain, &mut run);
             if i + 1 == parts.len()
                 && let Some(raw) = slab.take()
             {
@@ -219,7 +220,7 @@ fn compute(
 }
 
 /// The rows `own` of a slab with the halo around them, as `f32`.
-fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, run: &mut Run<'_, '_>) -> Slab {
+fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, domain: Domain, run: &mut Run<'_, '_>) -> Slab {
     let first = own.start - slab.first_row;
     let rows = first..first + halo.below + own.len() + halo.above;
     let [_, views, cols] = slab.band.shape();
@@ -231,15 +232,17 @@ fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, run: &mut Run<'_, '_>) ->
             slab.band.copy_to(row..row + 1, 0..views, &mut BandMut::F32(out));
         });
     });
-    let (all, rows) = (&slab.references, Slice::from(rows));
-    let references = References {
-        dark: all.dark.slice_axis(Axis(0), rows).to_owned(),
-        flats: all.flats.slice_axis(Axis(1), rows).to_owned(),
-        flat_time: all.flat_time.clone(),
-        view_time: all.view_time.clone(),
-        black_views: all.black_views.clone(),
-    };
-    Slab { data, domain: Domain::Counts, first_row: own.start, halo, references: Some(Arc::new(references)) }
+    let rows = Slice::from(rows);
+    let references = slab.references.as_ref().map(|all| {
+        Arc::new(References {
+            dark: all.dark.slice_axis(Axis(0), rows).to_owned(),
+            flats: all.flats.slice_axis(Axis(1), rows).to_owned(),
+            flat_time: all.flat_time.clone(),
+            view_time: all.view_time.clone(),
+            black_views: all.black_views.clone(),
+        })
+    });
+    Slab { data, domain, first_row: own.start, halo, references }
 }
 
 fn write(

@@ -1,14 +1,17 @@
-//! The text form of a chain: `stage param=value ... | stage ...`.
+//! The two forms of a chain: a line `stage param=value ... | stage ...`, and a TOML file with a table `[[stage]]` for each.
 //!
 //! Must not know: scans, plans, engines.
 
-use super::params::Params;
+use super::Chain;
+use super::params::{Params, nearest};
 use super::registry::Registry;
-use super::stage::StageFactory;
+use super::source::{self, SOURCES};
+use super::stage::{ParamValue, StageFactory};
 use super::write::WRITE_TIFF;
 use crate::error::{Error, Result};
 use crate::slab::Domain;
 use std::sync::Arc;
+use toml::de::{DeTable, DeValue};
 
 /// One stage with its parameters.
 #[derive(Clone)]
@@ -17,10 +20,84 @@ pub(super) struct Step {
     pub params: Params,
 }
 
-/// Checked text: stages whose domains follow one another, and how to write.
-pub(super) fn parse(registry: &Registry, text: &str) -> Result<(Vec<Step>, Params)> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut write = Params::defaults(&WRITE_TIFF);
+/// Collects stages one after the other.
+struct Builder<'r> {
+    registry: &'r Registry,
+    source: Option<Params>,
+    steps: Vec<Step>,
+    write: Option<Params>,
+    /// Stages so far, source and end included.
+    stages: usize,
+}
+
+impl<'r> Builder<'r> {
+    fn new(registry: &'r Registry) -> Self {
+        Builder { registry, source: None, steps: Vec::new(), write: None, stages: 0 }
+    }
+    /// Adds the stage `id` and lets `set` give its parameters their values.
+    fn add(&mut self, id: &str, set: impl FnOnce(&mut Params) -> Result<()>) -> Result<()> {
+        let first = self.stages == 0;
+        self.stages += 1;
+        if self.write.is_some() {
+            return Err(Error::invalid(WRITE_TIFF.id, "write.tiff stands at the end of a chain"));
+        }
+        if let Some(info) = SOURCES.into_iter().find(|info| info.id == id) {
+            if !first {
+                return Err(Error::invalid(id, format!("{id} stands at the start of a chain")));
+            }
+            let mut params = Params::defaults(info);
+            set(&mut params)?;
+            self.source = Some(params);
+        } else if id == WRITE_TIFF.id {
+            let mut params = Params::defaults(&WRITE_TIFF);
+            set(&mut params)?;
+            self.write = Some(params);
+        } else {
+            let factory = self.registry.find(id)?;
+            let mut params = Params::defaults(factory.info());
+            set(&mut params)?;
+            self.steps.push(Step { factory, params });
+        }
+        Ok(())
+    }
+    fn finish(self) -> Result<Chain> {
+        let first = self.steps.first().map(|s| s.factory.info().input);
+        let source = match (self.source, first) {
+            (Some(source), _) => source,
+            (None, Some(domain)) => Params::defaults(source::of_domain(domain)),
+            (None, None) => {
+                return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
+            }
+        };
+        let mut have = source.info().output;
+        for step in &self.steps {
+            let info = step.factory.info();
+            if info.input != have {
+                let message = format!("takes a {}, but here it gets {}", info.input.name(), have.name());
+                return Err(Error::invalid(format!("chain: {}", info.id), message));
+            }
+            have = info.output;
+        }
+        if self.steps.is_empty() && have == Domain::Counts {
+            return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
+        }
+        let write = self.write.unwrap_or_else(|| Params::defaults(&WRITE_TIFF));
+        Ok(Chain { source, steps: self.steps, write })
+    }
+}
+
+/// Parses either form.
+pub(super) fn parse(registry: &Registry, text: &str) -> Result<Chain> {
+    // A line has no `[[stage]]`, which every file has, and no `=` before its first stage.
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    match first {
+        Some(line) if line.starts_with('[') => parse_file(registry, text),
+        _ => parse_line(registry, text),
+    }
+}
+
+fn parse_line(registry: &Registry, text: &str) -> Result<Chain> {
+    let mut builder = Builder::new(registry);
     let parts = split(text, |c| c == '|')?;
     let count = parts.len();
     for (i, part) in parts.iter().enumerate() {
@@ -30,42 +107,106 @@ pub(super) fn parse(registry: &Registry, text: &str) -> Result<(Vec<Step>, Param
         let Some(id) = words.next() else {
             return Err(place(Error::invalid("empty", "the stage is empty; expected 'stage param=value ...'")));
         };
-        if id == "raw" {
-            if i > 0 || words.next().is_some() {
-                return Err(place(Error::invalid("raw", "raw takes no parameter and stands at the start of a chain")));
-            }
-            continue;
-        }
-        if id == WRITE_TIFF.id {
-            if i + 1 < count {
-                return Err(place(Error::invalid(id, "write.tiff stands at the end of a chain")));
-            }
-            set_all(&mut write, words).map_err(place)?;
-            continue;
-        }
-        let factory = registry.find(id).map_err(place)?;
-        let mut params = Params::defaults(factory.info());
-        set_all(&mut params, words).map_err(place)?;
-        steps.push(Step { factory, params });
+        builder.add(id, |params| set_all(params, words)).map_err(place)?;
     }
-    check_domains(&steps)?;
-    Ok((steps, write))
+    builder.finish()
 }
 
-fn check_domains(steps: &[Step]) -> Result<()> {
-    if steps.is_empty() {
-        return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
-    }
-    let mut have = Domain::Counts;
-    for step in steps {
-        let info = step.factory.info();
-        if info.input != have {
-            let message = format!("takes a {}, but here it gets {}", info.input.name(), have.name());
-            return Err(Error::invalid(format!("chain: {}", info.id), message));
+fn parse_file(registry: &Registry, text: &str) -> Result<Chain> {
+    let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+    let place = |at: usize| move |e: Error| e.at(format!("chain file, line {}", line_of(at)));
+    let table = DeTable::parse(text).map_err(|e| {
+        let message = e.message().trim().replace('\n', "; ");
+        place(e.span().map_or(0, |span| span.start))(Error::format("TOML", message))
+    })?;
+    let mut builder = Builder::new(registry);
+    for (name, value) in table.get_ref() {
+        let at = place(name.span().start);
+        let hint = if nearest(name.get_ref(), &["stage"]).is_some() { "; did you mean 'stage'?" } else { "" };
+        let stages = match (name.get_ref().as_ref(), value.get_ref()) {
+            ("stage", DeValue::Array(stages)) => stages,
+            _ => {
+                let message = format!("unknown entry '{}'{hint} (a chain file is a list of [[stage]])", name.get_ref());
+                return Err(at(Error::invalid("chain", message)));
+            }
+        };
+        for stage in stages {
+            let at = place(stage.span().start);
+            let Some(entries) = stage.get_ref().as_table() else {
+                return Err(at(Error::invalid("stage", "expected a table [[stage]] with id = \"...\"")));
+            };
+            let id = entries.get("id").and_then(|id| id.get_ref().as_str());
+            let id = id.ok_or_else(|| at(Error::invalid("stage", "the stage has no id = \"...\"")))?;
+            let mut failed_at = stage.span().start;
+            let set = |params: &mut Params| {
+                for (name, value) in entries.iter().filter(|(name, _)| name.get_ref() != "id") {
+                    failed_at = name.span().start;
+                    params.set_text(name.get_ref(), &text_of(id, name.get_ref(), value.get_ref())?)?;
+                }
+                Ok(())
+            };
+            builder.add(id, set).map_err(|e| place(failed_at)(e))?;
         }
-        have = info.output;
     }
-    Ok(())
+    builder.finish()
+}
+
+/// A TOML value as it would stand in a line.
+fn text_of(id: &str, name: &str, value: &DeValue) -> Result<String> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
+        DeValue::Float(number) => Ok(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Ok(flag.to_string()),
+        _ => Err(Error::invalid(id, format!("{name}: expected a text, a decimal number, true or false"))),
+    }
+}
+
+/// The chain as a file, with every parameter that is not at its default.
+pub(super) fn to_file(chain: &Chain) -> String {
+    let mut out = String::new();
+    for params in chain.params() {
+        out += &format!("[[stage]]\nid = \"{}\"\n", params.info().id);
+        for (info, value) in params.changed() {
+            let value = match value {
+                ParamValue::Text(_) | ParamValue::Auto => toml_text(&value.to_string()),
+                // TOML floats have a point or an exponent.
+                ParamValue::Float(v) => format!("{v:?}"),
+                other => other.to_string(),
+            };
+            out += &format!("{} = {value}\n", info.name);
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn toml_text(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out += &format!("\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The line, with every parameter that is not at its default.
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, params) in self.params().enumerate() {
+            write!(f, "{}{}", if i > 0 { " | " } else { "" }, params.info().id)?;
+            for (info, value) in params.changed() {
+                write!(f, " {}={}", info.name, quote(&value.to_string()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn set_all<'a>(params: &mut Params, words: impl Iterator<Item = &'a str>) -> Result<()> {
@@ -83,31 +224,50 @@ fn set_all<'a>(params: &mut Params, words: impl Iterator<Item = &'a str>) -> Res
     Ok(())
 }
 
-/// Splits outside double quotes, then drops the quotes of words: `dir="my scan"` is one word, `dir=my scan`.
+/// Splits outside quotes, double or single, then drops the quotes of words: `dir="my scan"` is one word, `dir=my scan`.
 fn split(text: &str, is_separator: impl Fn(char) -> bool) -> Result<Vec<String>> {
     let keep_quotes = is_separator('|');
-    let (mut parts, mut quoted) = (vec![String::new()], false);
+    let (mut parts, mut open) = (vec![String::new()], None);
     for c in text.chars() {
-        if c == '"' {
-            quoted = !quoted;
+        let is_quote = match open {
+            None => c == '"' || c == '\'',
+            Some(quote) => c == quote,
+        };
+        if is_quote {
+            open = if open.is_none() { Some(c) } else { None };
             if !keep_quotes {
                 continue;
             }
         }
         match parts.last_mut() {
-            Some(part) if quoted || !is_separator(c) => part.push(c),
+            Some(part) if open.is_some() || is_quote || !is_separator(c) => part.push(c),
             _ => parts.push(String::new()),
         }
     }
-    if quoted {
-        return Err(Error::invalid("chain", "a double quote is not closed"));
+    match open {
+        None => Ok(parts),
+        Some(quote) => Err(Error::invalid("chain", format!("a quote ({quote}) is not closed"))),
     }
-    Ok(parts)
 }
 
 /// A word as it must stand in a chain so that it is read back as one word.
-pub(super) fn quote(word: &str) -> String {
-    if word.contains(|c: char| c.is_whitespace() || c == '|') { format!("\"{word}\"") } else { word.to_owned() }
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| !(c.is_whitespace() || matches!(c, '|' | '"' | '\''));
+    if word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    // Double quotes go into single ones, everything else into double ones; pieces side by side are one word.
+    let mut out = String::new();
+    for piece in word.split_inclusive('"') {
+        let (text, has_quote) = piece.strip_suffix('"').map_or((piece, false), |text| (text, true));
+        if !text.is_empty() {
+            out += &format!("\"{text}\"");
+        }
+        if has_quote {
+            out += "'\"'";
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -121,7 +281,7 @@ mod tests {
     #[test]
     fn a_line_becomes_stages_with_checked_parameters() {
         let line = "raw | normalise air=edges | ring.sort kernel_px=7 | recon.fbp filter=ramp | write.tiff type=u16";
-        let (steps, write) = parse(&Registry::built_in(), line).unwrap();
+        let Chain { steps, write, .. } = parse(&Registry::built_in(), line).unwrap();
         let ids: Vec<&str> = steps.iter().map(|s| s.params.info().id).collect();
         assert_eq!(ids, ["normalise", "ring.sort", "recon.fbp"]);
         assert_eq!(steps[1].params.int("kernel_px"), Some(7));
@@ -135,7 +295,7 @@ mod tests {
         let e = error("normalise | ring.sort kernel=5");
         assert!(e.contains("unknown parameter 'kernel'") && e.contains("kernel_px"), "{e}");
         let e = error("ring.sort | normalise");
-        assert_eq!(e, "chain: ring.sort: takes a sinogram, but here it gets counts");
+        assert_eq!(e, "chain: normalise: takes a counts, but here it gets sinogram");
         assert!(error("normalise | | ring.sort").contains("stage 2 of 3: empty: the stage is empty"));
         assert!(error("").contains("the stage is empty"));
         assert!(error("write.tiff | normalise").contains("at the end"));
@@ -150,5 +310,8 @@ mod tests {
         assert_eq!(split("a b=\"c d\" e", char::is_whitespace).unwrap(), ["a", "b=c d", "e"]);
         assert_eq!(split("a x=\"1|2\" | b", |c| c == '|').unwrap(), ["a x=\"1|2\" ", " b"]);
         assert_eq!(quote("c d"), "\"c d\"");
+        for word in ["plain", "c d", "it's", "a\"b", "\"", "a | 'b' \"c\""] {
+            assert_eq!(split(&format!("x={} y", quote(word)), char::is_whitespace).unwrap()[0], format!("x={word}"));
+        }
     }
 }

@@ -10,6 +10,14 @@ pub static WRITE_TIFF: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
+        ParamInfo::new(
+            "dir",
+            ParamKind::Text,
+            "",
+            ParamValue::Auto,
+            "Folder for the slices, made if it does not exist; auto is what the run is given beside the chain",
+        )
+        .or_auto(),
         ParamInfo::choice(
             "type",
             &["f32", "u16", "u8"],

@@ -6,7 +6,7 @@ use super::worker::BridgeWorker;
 use crate::chain::{ParamKind, ParamValue, Params, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::slab::{Domain, Halo, SlabShape};
+use crate::slab::{Domain, Halo, RowMap, SlabShape};
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -209,7 +209,9 @@ impl Stage for BridgeStage {
             output: SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) },
             halo,
             scratch_bytes: plan.scratch_bytes.saturating_mul(calls),
-            cost_per_row: plan.cost_per_row,
+            // One is a few operations, about two nanoseconds, for each pixel.
+            cost_per_row: plan.cost_per_row * 2.0 * (plan.dims[0] * plan.dims[1]) as f64,
+            rows: RowMap::default(),
         })
     }
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>> {

@@ -111,7 +111,7 @@ impl Image {
         self.layout.get().ok_or_else(|| Error::internal(self.file.path.display(), "an image without layout"))
     }
     /// What tells this image from others of its file: where its pixels begin. 0 if it is alone.
-    fn place(&self) -> u64 {
+    pub(super) fn place(&self) -> u64 {
         match self.layout.get().map(|layout| &layout.pixels) {
             Some(Pixels::Plain { offsets, .. }) if self.file.handle.is_some() => offsets.first().copied().unwrap_or(0),
             Some(Pixels::Encoded(chunks)) if self.file.handle.is_some() => chunks.page as u64,
@@ -119,7 +119,7 @@ impl Image {
         }
     }
     /// `sample`: the type that this kind of frame must have, if one must.
-    fn read<T: Count>(
+    pub(super) fn read<T: Count>(
         &self,
         size: [usize; 2],
         sample: Option<Sample>,

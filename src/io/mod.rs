@@ -22,9 +22,11 @@ pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
 mod sink;
+mod slices;
 mod tiff_sink;
 
 pub use sink::{MemorySink, SliceSink};
+pub use slices::open_slices;
 pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
 
 use crate::error::{Error, Result};

@@ -37,7 +37,7 @@ fn begins(name: &str, with: &[&str]) -> bool {
 }
 
 /// Order in which people count: `a2` before `a10`.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
     let (mut x, mut y) = (a, b);
     while let (Some(p), Some(q)) = (x.chars().next(), y.chars().next()) {
@@ -81,7 +81,7 @@ pub(crate) fn images_of(path: &Path) -> Result<Group> {
 }
 
 /// The pages of a TIFF file.
-fn pages_of(path: &Path) -> Result<Group> {
+pub(super) fn pages_of(path: &Path) -> Result<Group> {
     let layouts = tiff_image::all(path, &open_file(path)?)?;
     let file = match layouts.len() {
         1 => ImageFile::closed(path.to_owned()),

@@ -4,6 +4,7 @@
 
 mod range;
 mod to_int;
+pub mod window;
 
 pub use range::finite_range;
 pub use to_int::Quantiser;

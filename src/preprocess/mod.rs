@@ -6,5 +6,6 @@ pub mod center;
 mod logarithm;
 mod loops;
 pub mod normalise;
+pub mod resize;
 
 pub use normalise::{Air, BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_row, normalise_rows};

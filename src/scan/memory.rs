@@ -3,6 +3,7 @@
 use super::source::{Fingerprint, check_band};
 use super::{Frame, FrameSource, Scan, ScanInfo, ScanShape};
 use crate::error::{Error, Result};
+use crate::slab::Domain;
 use ndarray::{Array2, Array3, ArrayViewMut2, Axis, s};
 use std::ops::Range;
 
@@ -69,6 +70,56 @@ impl FrameSource for MemorySource {
         let mut hash = Fingerprint::default();
         let pixels = self.dark.iter().chain(&self.flats).chain(&self.views);
         pixels.for_each(|v| hash.add_u64(u64::from(v.to_bits())));
+        Ok(format!("pixels {hash}"))
+    }
+}
+
+/// Sinograms or a volume in memory, in the order of a slab.
+pub struct MemoryRows {
+    data: Array3<f32>,
+    domain: Domain,
+}
+
+impl MemoryRows {
+    /// A finished volume `[z, y, x]`.
+    pub fn volume(data: Array3<f32>) -> Self {
+        MemoryRows { data, domain: Domain::Volume }
+    }
+    /// Absorbance `[row, view, col]`.
+    pub fn sinograms(data: Array3<f32>) -> Self {
+        MemoryRows { data, domain: Domain::Sinogram }
+    }
+    /// A scan to run chains on. `angles_rad`: one per view of sinograms, none for a volume.
+    pub fn into_scan(self, angles_rad: Vec<f64>, pixel_um: Option<f64>) -> Result<Scan> {
+        if let Some(size) = pixel_um.filter(|size| !(size.is_finite() && *size > 0.0)) {
+            let accepted = "expected a size in um greater than 0, or none if it is unknown";
+            return Err(Error::invalid("pixel_um", accepted).with("pixel_um", size));
+        }
+        let (path, domain) = ("memory".into(), self.domain);
+        let info = ScanInfo { format: "memory", domain, path, angles_rad, pixel_um, ..ScanInfo::default() };
+        Scan::new(Box::new(self), info)
+    }
+}
+
+impl FrameSource for MemoryRows {
+    fn shape(&self) -> ScanShape {
+        let [rows, views, cols] = self.data.dim().into();
+        ScanShape { views, rows, cols, flats: 0 }
+    }
+    fn read_rows(&self, frame: Frame, rows: Range<usize>, mut out: ArrayViewMut2<f32>) -> Result<()> {
+        check_band(self.shape(), &rows, &out)?;
+        match frame {
+            Frame::View(view) if view < self.data.shape()[1] => out.assign(&self.data.slice(s![rows, view, ..])),
+            _ => return Err(Error::not_found("memory", "no such frame").with("frame", format!("{frame:?}"))),
+        }
+        Ok(())
+    }
+    fn frame_bytes(&self) -> u64 {
+        0
+    }
+    fn identity(&self) -> Result<String> {
+        let mut hash = Fingerprint::default();
+        self.data.iter().for_each(|v| hash.add_u64(u64::from(v.to_bits())));
         Ok(format!("pixels {hash}"))
     }
 }

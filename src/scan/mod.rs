@@ -7,11 +7,13 @@ mod memory;
 mod source;
 
 pub use band::{Band, BandMut, CountType};
-pub use memory::MemorySource;
+pub use memory::{MemoryRows, MemorySource};
 pub(crate) use source::{Fingerprint, check_band};
 pub use source::{Frame, FrameSource, Grain, ScanShape};
 
 use crate::error::{Error, Result};
+use crate::geometry::Center;
+use crate::slab::Domain;
 use std::path::PathBuf;
 
 /// How the user helps where a format leaves something open. Everything is optional.
@@ -35,16 +37,30 @@ pub struct ScanOptions {
     pub views: Option<std::ops::Range<usize>>,
 }
 
+/// How a slice was reconstructed, as its file tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// Rotation axis, px.
+    pub center: Center,
+    /// Views that it was made from.
+    pub views: usize,
+    /// Turn of the slice.
+    pub angle_offset_rad: f64,
+}
+
 /// What a scan file format could tell, apart from the pixels.
 #[derive(Clone, Debug, Default)]
 pub struct ScanInfo {
-    /// `hipic`, `his`, `tiff`, `hdf5`, `memory`.
+    /// `hipic`, `his`, `tiff`, `hdf5`, `memory`, `slices`.
     pub format: &'static str,
+    /// What the numbers are. Sinograms and volumes come as they lie in a slab: `rows`, `views` and `cols` of [`ScanShape`]
+    /// are z, y and x of a volume, [`Frame::View`] is a plane across its slices, and there are neither dark nor flats.
+    pub domain: Domain,
     /// One line for people: sample format, compression, layout.
     pub details: String,
     /// Where it was opened.
     pub path: PathBuf,
-    /// One per view, radians, in the order of the views.
+    /// One per view, radians, in the order of the views; none for a volume.
     pub angles_rad: Vec<f64>,
     /// Time of each view and each flat, in the same unit; used to interpolate I0.
     pub view_time: Vec<f64>,
@@ -52,6 +68,8 @@ pub struct ScanInfo {
     pub flat_time: Vec<f64>,
     /// Detector pixel at the sample, µm, if the file says so.
     pub pixel_um: Option<f64>,
+    /// How a volume was reconstructed, if its files say so.
+    pub made: Option<Made>,
     /// A further frame taken half a turn after view 0, if the scan has one, for the search of the axis.
     pub half_turn_frame: bool,
     /// Folders that hold the frames; slices are not written there, since names could meet.
@@ -71,6 +89,12 @@ impl Scan {
     pub fn new(source: Box<dyn FrameSource>, info: ScanInfo) -> Result<Self> {
         let shape = source.shape();
         let place = info.path.display().to_string();
+        if info.domain == Domain::Volume {
+            if shape.rows == 0 || shape.views == 0 || shape.cols == 0 {
+                return Err(Error::format(place, "the volume has no voxel"));
+            }
+            return Ok(Scan { source, info });
+        }
         if shape.views == 0 {
             return Err(Error::format(place, "the scan has no projection"));
         }
@@ -78,7 +102,7 @@ impl Scan {
             let accepted = "the detector needs at least 1 row and 2 columns";
             return Err(Error::format(place, accepted).with("rows", shape.rows).with("cols", shape.cols));
         }
-        if shape.flats == 0 {
+        if shape.flats == 0 && info.domain == Domain::Counts {
             return Err(Error::format(place, "the scan has no direct-beam frame (I0, flat)"));
         }
         if info.angles_rad.len() != shape.views {
@@ -86,7 +110,8 @@ impl Scan {
             let (angles, views) = (info.angles_rad.len(), shape.views);
             return Err(Error::format(place, message).with("angles", angles).with("projections", views));
         }
-        if info.view_time.len() != shape.views || info.flat_time.len() != shape.flats {
+        let counts = info.domain == Domain::Counts;
+        if counts && (info.view_time.len() != shape.views || info.flat_time.len() != shape.flats) {
             return Err(Error::internal(place, "one time per view and per flat is needed"));
         }
         if let Some(i) = info.angles_rad.iter().position(|a| !a.is_finite()) {

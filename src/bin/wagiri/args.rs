@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ops::Range;
-use wagiri::chain::{ParamInfo, ParamKind, Registry, RunOptions};
+use wagiri::chain::{ParamInfo, ParamKind, RAW, Registry, RunOptions};
 use wagiri::scan::ScanOptions;
 use wagiri::{Chain, Context, ContextOptions, Error, Result};
 
@@ -31,8 +31,8 @@ pub fn command() -> Command {
                 .args(machine_args()),
         )
         .subcommand(with_chain_options(
-            with_scan_options(Command::new("preview").about("Reconstruct one slice to PNG and TIFF").arg(scan()))
-                .arg(Arg::new("out").required(true).value_name("OUT").help("Output files OUT.png and OUT.tif"))
+            with_scan_options(Command::new("preview").about("Reconstruct one slice to PNG and TIFF"))
+                .arg(words("OUT.png and OUT.tif are written"))
                 .arg(row())
                 .arg(
                     Arg::new("sheet").long("sheet").action(ArgAction::SetTrue).help(
@@ -41,10 +41,9 @@ pub fn command() -> Command {
                 ),
         ))
         .subcommand(with_chain_options(
-            with_scan_options(Command::new("run").about("Reconstruct a scan to TIFF slices").arg(scan()))
-                .arg(Arg::new("out").required(true).value_name("OUT").help("Output folder; made if it does not exist"))
-                .arg(option("rows", "A..B", "Detector rows to reconstruct, the end not included"))
-                .arg(option("slab-rows", "N", "Slab height instead of the one that fits the memory"))
+            with_scan_options(Command::new("run").about("Run a chain: by default reconstruct a scan to TIFF slices"))
+                .arg(words("the folder OUT is made if it does not exist"))
+                .args(rows_args())
                 .arg(
                     Arg::new("resume")
                         .long("resume")
@@ -59,6 +58,21 @@ pub fn command() -> Command {
                         .help("Leave no wagiri-run.txt: for several runs of different rows into one folder at a time"),
                 ),
         ))
+        .subcommand(with_chain_options(
+            with_scan_options(
+                Command::new("plan").about("Tell what a run would take: slabs, halos, memory, disk, time"),
+            )
+            .arg(words("nothing is written"))
+            .args(rows_args()),
+        ))
+        .subcommand(
+            Command::new("check")
+                .about("Check a chain without any data")
+                .arg(Arg::new("words").required(true).value_name("CHAIN").help("A line of stages, or a .toml file"))
+                .arg(option("set", "STAGE.PARAM=VALUE", "Set a parameter of a stage").action(ArgAction::Append))
+                .arg(Arg::new("toml").long("toml").action(ArgAction::SetTrue).help("Print the chain as a chain file"))
+                .arg(plugin_arg()),
+        )
         .subcommand(
             Command::new("stages")
                 .about("List the stages, or describe one with its parameters")
@@ -69,6 +83,21 @@ pub fn command() -> Command {
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help).allow_hyphen_values(true)
+}
+
+/// `SCAN [OUT]` or `CHAIN [SCAN] [OUT]`.
+fn words(what: &'static str) -> Arg {
+    Arg::new("words").num_args(1..=3).required(true).value_names(["SCAN or CHAIN", "SCAN", "OUT"]).help(format!(
+        "The scan and where to: SCAN OUT. Or a chain, a line such as 'normalise | recon.fbp' or a .toml file, and what it \
+         does not name itself: CHAIN [SCAN] [OUT]; {what}"
+    ))
+}
+
+fn rows_args() -> [Arg; 2] {
+    [
+        option("rows", "A..B", "Slices to make, the end not included"),
+        option("slab-rows", "N", "Slab height instead of the one that fits the memory"),
+    ]
 }
 
 fn plugin_arg() -> Arg {
@@ -132,7 +161,12 @@ fn with_chain_options(command: Command) -> Command {
 fn declared_options() -> Vec<(&'static ParamInfo, String)> {
     let chain = Chain::parse(&Registry::built_in(), Chain::DEFAULT);
     let params = chain.iter().flat_map(Chain::params).flat_map(|p| p.info().params);
-    params.map(|info| (info, info.name.replace('_', "-"))).collect()
+    // Where the data are and where slices go is said by the words without option.
+    let source = RAW.params.iter().map(|p| p.name).collect::<Vec<_>>();
+    params
+        .filter(|info| !source.contains(&info.name) && info.name != "dir")
+        .map(|info| (info, info.name.replace('_', "-")))
+        .collect()
 }
 
 /// Help, type, range and default of a parameter in one line.
@@ -178,9 +212,8 @@ pub fn scan_options(m: &ArgMatches) -> Result<ScanOptions> {
     })
 }
 
-/// The chain that the options describe.
-pub fn chain(m: &ArgMatches, context: &Context) -> Result<Chain> {
-    let mut chain = Chain::parse(&context.registry(), text(m, "chain").unwrap_or(Chain::DEFAULT))?;
+/// Applies the options that set parameters.
+pub fn set_params(m: &ArgMatches, chain: &mut Chain) -> Result<()> {
     let stages: Vec<_> = chain.params().map(|p| p.info()).collect();
     for (info, name) in declared_options() {
         let Some(mut value) = text(m, &name) else { continue };
@@ -198,7 +231,7 @@ pub fn chain(m: &ArgMatches, context: &Context) -> Result<Chain> {
         })?;
         chain.set(stage, param, value)?;
     }
-    Ok(chain)
+    Ok(())
 }
 
 /// Rows, slab height, and how to deal with an earlier run.

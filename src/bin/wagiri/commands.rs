@@ -1,9 +1,9 @@
 //! One function per command.
 
-use crate::args;
 use crate::json::Line;
 use crate::picture::{self, Panel};
 use crate::terminal::{human_bytes, human_time, human_times, is_json, json_line, progress, say, show_progress, silent};
+use crate::{args, job};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -22,6 +22,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("center", m)) => center(m),
         Some(("preview", m)) => preview(m),
         Some(("run", m)) => reconstruct(m),
+        Some(("plan", m)) => plan(m),
+        Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
         _ => Err(Error::internal("wagiri", "a command without code")),
     }
@@ -89,10 +91,11 @@ fn center(m: &ArgMatches) -> Result<()> {
 }
 
 fn preview(m: &ArgMatches) -> Result<()> {
-    let (context, scan) = (args::context(m)?, open(m)?);
-    let chain = args::chain(m, &context)?;
-    let row: usize = args::number(m, "row")?.unwrap_or(scan.shape().rows / 2);
-    let out = PathBuf::from(args::text(m, "out").unwrap_or_default());
+    let context = args::context(m)?;
+    let mut job = job::job(m, &context)?;
+    let (out, scan) = (job.out()?, job.open(m)?);
+    let chain = job.chain;
+    let row: usize = args::number(m, "row")?.unwrap_or(chain.slices(&context, &scan)? / 2);
     let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     TiffSink::check_dir(folder, &scan.info().folders)?;
     let options = RunOptions { rows: Some(row..row.saturating_add(1)), ..RunOptions::default() };
@@ -188,9 +191,10 @@ fn sheet(
 
 fn reconstruct(m: &ArgMatches) -> Result<()> {
     let started = Instant::now();
-    let (context, scan) = (args::context(m)?, open(m)?);
-    let chain = args::chain(m, &context)?;
-    let out = Path::new(args::text(m, "out").unwrap_or_default());
+    let context = args::context(m)?;
+    let mut job = job::job(m, &context)?;
+    let (out, scan) = (&job.out()?, job.open(m)?);
+    let chain = job.chain;
     let options = args::run_options(m)?;
     let summary = chain.run(&context, &scan, out, &options, &mut progress("run")).inspect_err(|e| {
         if e.kind() == ErrorKind::Cancelled {
@@ -228,10 +232,60 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
+/// What a run would take.
+fn plan(m: &ArgMatches) -> Result<()> {
+    let context = args::context(m)?;
+    let mut job = job::job(m, &context)?;
+    let scan = job.open(m)?;
+    let plan = job.chain.plan(&context, &scan, &args::run_options(m)?, &mut progress("plan"))?;
+    for remark in &plan.remarks {
+        log::info!("{remark}");
+    }
+    let line = |name: &str, value: String| say!("{name:<12} {value}");
+    line("chain", job.chain.to_string());
+    line("slices", format!("{} of {} x {} pixels", plan.rows.len(), plan.slice[1], plan.slice[0]));
+    let slabs = plan.rows.len().div_ceil(plan.slab_rows);
+    let halo = plan.halo.below + plan.halo.above;
+    line("slabs", format!("{slabs} of {} slices, {halo} rows around each", plan.slab_rows));
+    line("memory", format!("{} of {}", human_bytes(plan.memory_bytes), human_bytes(context.memory_bytes())));
+    line("disk", human_bytes(plan.disk_bytes));
+    let threads = context.threads();
+    line("computing", format!("about {} on {threads} threads of a usual machine", human_time(plan.compute_s as u64)));
+    for stage in &plan.stages {
+        let [height, width] = stage.dims;
+        let halo = match stage.halo.below + stage.halo.above {
+            0 => String::new(),
+            n => format!(", looks at {n} rows around"),
+        };
+        let scratch = human_bytes(stage.scratch_bytes);
+        line(stage.id, format!("{width} x {height}{halo}, working memory {scratch}, {:.0} core-s", stage.core_s));
+    }
+    Ok(())
+}
+
+/// Parses a chain and says what was understood.
+fn check(m: &ArgMatches) -> Result<()> {
+    let context = args::context(m)?;
+    let chain = job::job(m, &context)?.chain;
+    if m.get_flag("toml") {
+        say!("{}", chain.to_toml().trim_end());
+        return Ok(());
+    }
+    for params in chain.params() {
+        let info = params.info();
+        say!("{:<16} {} to {}", info.id, info.input.name(), info.output.name());
+        for (param, value) in params.iter() {
+            say!("    {:<18} {value} {}", param.name, param.unit);
+        }
+    }
+    say!("the chain is valid: {chain}");
+    Ok(())
+}
+
 fn stages(m: &ArgMatches) -> Result<()> {
     let context = args::context(m)?;
     let registry = context.registry();
-    let all: Vec<_> = registry.infos().chain(std::iter::once(&wagiri::chain::WRITE_TIFF)).collect();
+    let all: Vec<_> = registry.all().collect();
     let Some(id) = args::text(m, "id") else {
         for info in all {
             say!("{:<14} {}", info.id, info.summary);

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod compat;
+mod job;
 mod json;
 mod picture;
 mod terminal;

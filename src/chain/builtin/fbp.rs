@@ -6,10 +6,11 @@ use crate::chain::stage::{
 };
 use crate::chain::survey;
 use crate::error::{Error, Result};
-use crate::geometry::{Center, view_weights};
+use crate::geometry::{Center, Geometry, view_weights};
 use crate::recon::pad::{edge_and_mean, is_truncated};
 use crate::recon::{Engine, Fbp, FbpOptions, Filter};
-use crate::slab::{Domain, Halo, Slab, SlabShape};
+use crate::scan::ScanShape;
+use crate::slab::{Domain, Slab, SlabShape};
 use ndarray::Axis;
 use rayon::prelude::*;
 
@@ -90,6 +91,7 @@ pub(in crate::chain) static FBP: StageInfo = StageInfo {
 pub(super) struct FbpFactory;
 struct FbpStage {
     center: Center,
+    pixel_um: f64,
     plain: Option<Fbp>,
     padded: Option<Fbp>,
     pad_threshold: f64,
@@ -108,6 +110,16 @@ impl StageFactory for FbpFactory {
     }
     fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
         let geometry = &setup.geometry;
+        let center = params.text("center_px").map(str::parse).transpose()?.unwrap_or(geometry.center);
+        let pixel_um = params.float("pixel_um").unwrap_or(geometry.pixel_um);
+        if geometry.angles_rad.len() != setup.shape.views {
+            return Err(Error::unsupported(
+                "recon.fbp",
+                "an earlier stage changed the number of views but not the angles",
+            )
+            .with("views", setup.shape.views)
+            .with("angles", geometry.angles_rad.len()));
+        }
         let full = params.text("turn") == Some("full");
         let remark = survey::check_half_turn(&geometry.angles_rad, full)?;
         let pad_threshold = params.float("pad_threshold").unwrap_or(0.3);
@@ -123,11 +135,11 @@ impl StageFactory for FbpFactory {
             Some("shepp-logan") => Filter::SheppLogan,
             _ => Filter::Chesler,
         };
-        // Cost of one update, relative to other stages.
+        // Nanoseconds for a view and a pixel.
         let (engine, cost_per_update) = match params.text("engine") {
-            Some("fourier") => (Engine::Fourier, 1.0),
-            Some("reference") => (Engine::Reference, 40.0),
-            _ => (Engine::Direct, 6.0),
+            Some("fourier") => (Engine::Fourier, 0.0105),
+            Some("reference") => (Engine::Reference, 4.4),
+            _ => (Engine::Direct, 0.047),
         };
         let tolerance = params.float("tolerance").unwrap_or(FbpOptions::DEFAULT_TOLERANCE);
         let offset = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
@@ -135,11 +147,12 @@ impl StageFactory for FbpFactory {
         let weights = view_weights(&geometry.angles_rad);
         let fbp = |wanted: bool, pad: bool| {
             let options = FbpOptions { filter, engine, pad, tolerance };
-            wanted.then(|| Fbp::new(&angles, &weights, setup.shape.cols, geometry.pixel_um, &options)).transpose()
+            wanted.then(|| Fbp::new(&angles, &weights, setup.shape.cols, pixel_um, &options)).transpose()
         };
         let (plain, padded) = (fbp(plain, false)?, fbp(padded, true)?);
         Ok(Box::new(FbpStage {
-            center: geometry.center,
+            center,
+            pixel_um,
             plain,
             padded,
             pad_threshold,
@@ -166,11 +179,15 @@ impl Stage for FbpStage {
         let output = SlabShape { domain: Domain::Volume, rows: input.rows, dims: [cols, cols] };
         let scratch = |fbp: &Option<Fbp>| fbp.as_ref().map_or(0, |f| f.scratch_bytes(input.rows, self.threads));
         Ok(StagePlan {
-            output,
-            halo: Halo::default(),
             scratch_bytes: scratch(&self.plain).max(scratch(&self.padded)),
             cost_per_row: self.cost_per_update * (views * cols) as f64 * cols as f64,
+            ..StagePlan::new(output)
         })
+    }
+    fn after(&self, setup: &Setup) -> Setup {
+        let shape = ScanShape { views: setup.shape.cols, ..setup.shape };
+        let geometry = Geometry { center: self.center, pixel_um: self.pixel_um, ..setup.geometry.clone() };
+        Setup { shape, geometry, ..setup.clone() }
     }
     fn preferred_rows(&self) -> usize {
         let rows = |fbp: &Option<Fbp>| fbp.as_ref().map_or(1, Fbp::preferred_rows);

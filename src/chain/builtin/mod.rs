@@ -2,7 +2,10 @@
 
 mod fbp;
 mod normalise;
+mod projection;
 mod rings;
+mod volume;
+mod window;
 
 pub(super) use fbp::FBP;
 pub(super) use normalise::{NORMALISE, normalise_options};
@@ -12,10 +15,15 @@ use crate::slab::SlabShape;
 use std::sync::Arc;
 
 pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
-    vec![Arc::new(normalise::NormaliseFactory), Arc::new(rings::RingSortFactory), Arc::new(fbp::FbpFactory)]
+    let mut all: Vec<Arc<dyn StageFactory>> = vec![Arc::new(normalise::NormaliseFactory)];
+    all.extend(projection::STAGES.map(|stage| Arc::new(stage) as Arc<dyn StageFactory>));
+    all.push(Arc::new(rings::RingSortFactory));
+    all.push(Arc::new(fbp::FbpFactory));
+    all.extend(volume::STAGES.map(|stage| Arc::new(stage) as Arc<dyn StageFactory>));
+    all
 }
 
-/// Operations per value as a share of the 36 per voxel and view of back-projection; only for the time estimate.
-fn in_place_cost(input: SlabShape, per_value: f64) -> f64 {
-    per_value * input.dims[0] as f64 * input.dims[1] as f64
+/// Cost of a row of a stage that spends `ns` nanoseconds on a value.
+fn cost(input: SlabShape, ns: f64) -> f64 {
+    ns * input.dims[0] as f64 * input.dims[1] as f64
 }

@@ -1,13 +1,13 @@
 //! `normalise`: counts to absorbance.
 
-use super::in_place_cost;
+use super::cost;
 use crate::chain::params::Params;
 use crate::chain::stage::{
     ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker,
 };
 use crate::error::{Error, Result};
 use crate::preprocess::normalise::{Air, BlackRule, NormaliseOptions, RowReport, normalise_rows};
-use crate::slab::{Domain, Halo, Slab, SlabShape};
+use crate::slab::{Domain, Slab, SlabShape};
 
 /// `normalise`, and the parameters that the survey of a scan must know before the first slab is read.
 pub(in crate::chain) static NORMALISE: StageInfo = StageInfo {
@@ -56,7 +56,7 @@ impl Stage for Normalise {
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let output = SlabShape { domain: Domain::Sinogram, ..input };
-        Ok(StagePlan { output, halo: Halo::default(), scratch_bytes: 0, cost_per_row: in_place_cost(input, 20.0) })
+        Ok(StagePlan { cost_per_row: cost(input, 6.0), ..StagePlan::new(output) })
     }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(NormaliseWorker { options: self.0, report: RowReport::default() }))

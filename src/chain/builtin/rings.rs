@@ -1,13 +1,13 @@
 //! `ring.*`: ring removal on sinograms.
 
-use super::in_place_cost;
+use super::cost;
 use crate::chain::params::Params;
 use crate::chain::stage::{
     ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker,
 };
 use crate::error::{Error, Result};
 use crate::rings;
-use crate::slab::{Domain, Halo, Slab, SlabShape};
+use crate::slab::{Domain, Slab, SlabShape};
 use ndarray::Axis;
 
 static RING_SORT: StageInfo = StageInfo {
@@ -52,10 +52,9 @@ impl Stage for RingSort {
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let one = rings::sort_scratch_bytes(input.dims[0], input.dims[1], self.kernel_px);
         Ok(StagePlan {
-            output: input,
-            halo: Halo::default(),
             scratch_bytes: one * self.threads.min(input.rows) as u64,
-            cost_per_row: in_place_cost(input, 400.0),
+            cost_per_row: cost(input, 7.5),
+            ..StagePlan::new(input)
         })
     }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {

@@ -1,0 +1,170 @@
+//! `filter.*` and `volume.*`: finished slices, smoothed, binned, cut.
+
+use super::window::WindowStage;
+use crate::chain::params::Params;
+use crate::chain::stage::{ParamInfo, ParamKind, ParamValue, Setup, Stage, StageFactory, StageInfo};
+use crate::error::{Error, Result};
+use crate::post::window;
+use crate::scan::ScanShape;
+use crate::slab::{Domain, Halo, RowMap};
+
+const fn int(name: &'static str, unit: &'static str, default: i64, help: &'static str) -> ParamInfo {
+    ParamInfo::new(name, ParamKind::Int, unit, ParamValue::Int(default), help)
+}
+
+static MEDIAN: StageInfo = StageInfo {
+    id: "filter.median",
+    summary: "Median over a box of voxels: removes single outliers, keeps edges",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[
+        int("size_px", "px", 3, "Width and height of the box, odd").range(1.0, 101.0),
+        int("depth_px", "px", 1, "Slices in the box, odd; 1 looks at each slice by itself").range(1.0, 101.0),
+    ],
+};
+
+static GAUSSIAN: StageInfo = StageInfo {
+    id: "filter.gaussian",
+    summary: "Gaussian smoothing",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[
+        ParamInfo::new("sigma_px", ParamKind::Float, "px", ParamValue::Float(1.0), "Standard deviation within slices")
+            .range(0.0, 100.0),
+        ParamInfo::new(
+            "sigma_z_px",
+            ParamKind::Float,
+            "px",
+            ParamValue::Float(0.0),
+            "Standard deviation across slices",
+        )
+        .range(0.0, 100.0),
+    ],
+};
+
+static BIN: StageInfo = StageInfo {
+    id: "volume.bin",
+    summary: "Means of boxes of voxels: a smaller volume; what is left over at the far ends is dropped",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[int("bin", "", 2, "Voxels to a voxel in each direction").range(1.0, 64.0)],
+};
+
+static CROP: StageInfo = StageInfo {
+    id: "volume.crop",
+    summary: "Cuts off the sides of the volume",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[
+        int("left_px", "px", 0, "Columns cut off at the left").range(0.0, 1e6),
+        int("right_px", "px", 0, "Columns cut off at the right").range(0.0, 1e6),
+        int("top_px", "px", 0, "Lines cut off at the top of each slice").range(0.0, 1e6),
+        int("bottom_px", "px", 0, "Lines cut off at the bottom of each slice").range(0.0, 1e6),
+        int("first_slices", "px", 0, "Slices cut off at the beginning").range(0.0, 1e6),
+        int("last_slices", "px", 0, "Slices cut off at the end").range(0.0, 1e6),
+    ],
+};
+
+/// All stages of this file.
+pub(super) const STAGES: [Volume; 4] = [Volume(&MEDIAN), Volume(&GAUSSIAN), Volume(&BIN), Volume(&CROP)];
+
+#[derive(Clone, Copy)]
+pub(super) struct Volume(&'static StageInfo);
+
+fn odd(params: &Params, name: &'static str) -> Result<usize> {
+    let value = params.int(name).unwrap_or(1) as usize;
+    match value % 2 {
+        1 => Ok(value),
+        _ => Err(Error::invalid(params.info().id, format!("{name}: expected an odd number")).with(name, value)),
+    }
+}
+
+impl StageFactory for Volume {
+    fn info(&self) -> &'static StageInfo {
+        self.0
+    }
+    fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
+        let (info, threads) = (self.0, setup.threads);
+        let number = |name| params.int(name).unwrap_or(0) as usize;
+        Ok(Box::new(match info.id {
+            "filter.median" => {
+                let (size, depth) = (odd(params, "size_px")?, odd(params, "depth_px")?);
+                let values = (size * size * depth) as f64;
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                    window::median(input, size, out);
+                    Ok(())
+                };
+                let halo = Halo { below: depth / 2, above: depth / 2 };
+                WindowStage { halo, ..WindowStage::new(info, threads, 4.0 * values, Box::new(apply)) }
+            }
+            "filter.gaussian" => {
+                let sigma = |name| params.float(name).unwrap_or(0.0);
+                let weights = |sigma: f64| if sigma > 0.0 { window::gaussian_weights(sigma) } else { vec![1.0] };
+                let (within, across) = (weights(sigma("sigma_px")), weights(sigma("sigma_z_px")));
+                let reach = across.len() - 1;
+                let cost = (4 * within.len() + 2 * across.len()) as f64;
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                    window::gaussian(input, &across, &within, out);
+                    Ok(())
+                };
+                let pixels = (setup.shape.views * setup.shape.cols) as u64;
+                let halo = Halo { below: reach, above: reach };
+                let stage = WindowStage::new(info, threads, cost, Box::new(apply));
+                WindowStage { halo, scratch_bytes: 16 * pixels, ..stage }
+            }
+            "volume.bin" => {
+                let bin = number("bin").max(1);
+                let binned = ScanShape {
+                    views: setup.shape.views / bin,
+                    rows: setup.shape.rows / bin,
+                    cols: setup.shape.cols / bin,
+                    ..setup.shape
+                };
+                not_empty(info, binned)?;
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                    window::bin(input, bin, out);
+                    Ok(())
+                };
+                WindowStage {
+                    rows: RowMap { first: 0, step: bin },
+                    dims: Box::new(move |[height, width]| [height / bin, width / bin]),
+                    after: Box::new(move |setup| {
+                        let mut after = Setup { shape: binned, ..setup.clone() };
+                        after.geometry.pixel_um *= bin as f64;
+                        after
+                    }),
+                    ..WindowStage::new(info, threads, (bin * bin * bin) as f64, Box::new(apply))
+                }
+            }
+            _ => {
+                let [left, right, top, bottom] = ["left_px", "right_px", "top_px", "bottom_px"].map(number);
+                let (first, last) = (number("first_slices"), number("last_slices"));
+                let cropped = ScanShape {
+                    views: setup.shape.views.saturating_sub(top + bottom),
+                    rows: setup.shape.rows.saturating_sub(first + last),
+                    cols: setup.shape.cols.saturating_sub(left + right),
+                    ..setup.shape
+                };
+                not_empty(info, cropped)?;
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                    window::crop(input, top, left, out);
+                    Ok(())
+                };
+                WindowStage {
+                    rows: RowMap { first, step: 1 },
+                    dims: Box::new(move |[height, width]| [height - top - bottom, width - left - right]),
+                    after: Box::new(move |setup| Setup { shape: cropped, ..setup.clone() }),
+                    ..WindowStage::new(info, threads, 1.0, Box::new(apply))
+                }
+            }
+        }))
+    }
+}
+
+/// Refuses to leave nothing.
+fn not_empty(info: &StageInfo, shape: ScanShape) -> Result<()> {
+    if shape.views > 0 && shape.rows > 0 && shape.cols > 0 {
+        return Ok(());
+    }
+    Err(Error::invalid(info.id, "nothing of the volume would be left"))
+}

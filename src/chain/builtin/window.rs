@@ -1,0 +1,104 @@
+//! Stages in which each row comes from a window of rows, by a function on arrays: the adapter that they share.
+
+use crate::chain::stage::{Run, Setup, Stage, StageInfo, StagePlan, Worker};
+use crate::error::Result;
+use crate::slab::{Halo, RowMap, Slab, SlabShape};
+use ndarray::{ArrayView3, ArrayViewMut2, Axis, Slice};
+use rayon::prelude::*;
+
+/// Makes one row from its window: `halo.below` rows, those that `rows` names, `halo.above` rows. Every value is written.
+pub(super) type Apply = Box<dyn Fn(ArrayView3<f32>, ArrayViewMut2<f32>) -> Result<()> + Send + Sync>;
+
+/// See the module.
+pub(super) struct WindowStage {
+    pub info: &'static StageInfo,
+    pub halo: Halo,
+    pub rows: RowMap,
+    /// Height and width of an output row for those of an input row.
+    pub dims: Box<dyn Fn([usize; 2]) -> [usize; 2] + Send + Sync>,
+    pub apply: Apply,
+    pub after: Box<dyn Fn(&Setup) -> Setup + Send + Sync>,
+    /// Working memory of one thread, bytes.
+    pub scratch_bytes: u64,
+    pub threads: usize,
+    /// Nanoseconds per output value.
+    pub cost: f64,
+    /// Said once at the end of a run.
+    pub remarks: Vec<String>,
+}
+
+impl WindowStage {
+    /// Keeps the shape and what is known of the scan; each row from itself.
+    pub fn new(info: &'static StageInfo, threads: usize, cost: f64, apply: Apply) -> Self {
+        WindowStage {
+            info,
+            halo: Halo::default(),
+            rows: RowMap::default(),
+            dims: Box::new(|dims| dims),
+            apply,
+            after: Box::new(Setup::clone),
+            scratch_bytes: 0,
+            threads,
+            cost,
+            remarks: Vec::new(),
+        }
+    }
+}
+
+impl Stage for WindowStage {
+    fn info(&self) -> &'static StageInfo {
+        self.info
+    }
+    fn plan(&self, input: SlabShape) -> Result<StagePlan> {
+        let dims = (self.dims)(input.dims);
+        let rows = input.rows.saturating_sub(self.halo.below + self.halo.above) / self.rows.step;
+        Ok(StagePlan {
+            halo: self.halo,
+            rows: self.rows,
+            scratch_bytes: self.scratch_bytes * self.threads.min(rows.max(1)) as u64,
+            cost_per_row: self.cost * (dims[0] * dims[1]) as f64,
+            ..StagePlan::new(SlabShape { domain: self.info.output, rows, dims })
+        })
+    }
+    fn after(&self, setup: &Setup) -> Setup {
+        (self.after)(setup)
+    }
+    fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
+        Ok(Box::new(WindowWorker(self)))
+    }
+}
+
+struct WindowWorker<'a>(&'a WindowStage);
+
+impl Worker for WindowWorker<'_> {
+    fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
+        let WindowStage { info, halo: need, rows: map, .. } = self.0;
+        let plan = self.0.plan(slab.shape())?;
+        let [height, width] = plan.output.dims;
+        let mut data = run.array([plan.output.rows, height, width]);
+        let window = need.below + map.step + need.above;
+        let first_row = (slab.first_row - map.first) / map.step;
+        let halo =
+            Halo { below: (slab.halo.below - need.below) / map.step, above: (slab.halo.above - need.above) / map.step };
+        let mut rows: Vec<_> = data.outer_iter_mut().enumerate().collect();
+        let (all, at_once) = (rows.len().max(1) as f64, run.context.threads());
+        let mut done = 0;
+        for group in rows.chunks_mut(at_once) {
+            let one = |(i, out): &mut (usize, ArrayViewMut2<f32>)| {
+                let start = *i * map.step;
+                let window = slab.data.slice_axis(Axis(0), Slice::from(start..start + window));
+                let row = (first_row + *i).saturating_sub(halo.below);
+                (self.0.apply)(window, out.view_mut()).map_err(|e| e.with("row", row))
+            };
+            let results: Vec<Result<()>> = run.context.pool().install(|| group.par_iter_mut().map(one).collect());
+            done += results.len();
+            results.into_iter().collect::<Result<()>>()?;
+            run.tick(done as f64 / all)?;
+        }
+        run.recycle(slab.data);
+        Ok(Slab { data, domain: info.output, first_row, halo, references: slab.references })
+    }
+    fn remarks(&self) -> Vec<String> {
+        self.0.remarks.clone()
+    }
+}

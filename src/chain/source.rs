@@ -1,0 +1,120 @@
+//! The start of a chain: where the data comes from.
+
+use super::params::Params;
+use super::stage::{ParamInfo, ParamKind, ParamValue, StageInfo};
+use crate::error::{Error, Result};
+use crate::io;
+use crate::scan::{Scan, ScanOptions};
+use crate::slab::Domain;
+use std::path::Path;
+
+const fn text(name: &'static str, help: &'static str) -> ParamInfo {
+    ParamInfo::new(name, ParamKind::Text, "", ParamValue::Auto, help).or_auto()
+}
+
+const PATH: ParamInfo = text("path", "Folder or file; auto is what the run is given beside the chain");
+const ANGLES: ParamInfo = text(
+    "angles",
+    "View angles in degrees: FILE, FILE:A..B (entries), a span such as 180, or A..B with both ends; auto looks beside the data",
+);
+
+/// Describes `raw`.
+pub static RAW: StageInfo = StageInfo {
+    id: "raw",
+    summary: "Start: raw projections with dark and direct-beam frames (HiPic, .his, TIFF, HDF5)",
+    input: Domain::Counts,
+    output: Domain::Counts,
+    params: &[
+        PATH,
+        text("format", "hipic, his, tiff or hdf5 instead of looking at the files"),
+        text("dark", "Dark frames: a file, a folder, frames A..B of one file, an HDF5 dataset, or none"),
+        text("flat", "Direct-beam frames (I0): a file, a folder, ranges A..B,C..D of one file, or an HDF5 dataset"),
+        ANGLES,
+        text("dataset", "HDF5 dataset of the projections"),
+        text("views", "Only these projections, A..B with B not included"),
+    ],
+};
+
+/// Describes `sinograms`.
+pub static SINOGRAMS: StageInfo = StageInfo {
+    id: "sinograms",
+    summary: "Start: finished sinograms in absorbance, one TIFF image per detector row, views from top to bottom",
+    input: Domain::Sinogram,
+    output: Domain::Sinogram,
+    params: &[PATH, ANGLES],
+};
+
+/// Describes `volume`.
+pub static VOLUME: StageInfo = StageInfo {
+    id: "volume",
+    summary: "Start: a finished volume, a folder of TIFF slices or one TIFF file of many pages",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[PATH],
+};
+
+/// The words that a chain may start with.
+pub const SOURCES: [&StageInfo; 3] = [&RAW, &SINOGRAMS, &VOLUME];
+
+/// The description of the source with data of `domain`.
+pub(super) fn of_domain(domain: Domain) -> &'static StageInfo {
+    match domain {
+        Domain::Counts => &RAW,
+        Domain::Sinogram => &SINOGRAMS,
+        Domain::Volume => &VOLUME,
+    }
+}
+
+/// Sets what was given beside the chain. Paths become absolute, so that the chain can be run from anywhere.
+pub(super) fn locate(source: &mut Params, path: Option<&Path>, options: &ScanOptions) -> Result<()> {
+    let text =
+        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned();
+    let views = options.views.as_ref().map(|views| format!("{}..{}", views.start, views.end));
+    let given = [
+        ("path", path.map(text)),
+        ("format", options.format.clone()),
+        ("dark", options.dark.clone()),
+        ("flat", options.flat.clone()),
+        ("angles", options.angles.clone()),
+        ("dataset", options.dataset.clone()),
+        ("views", views),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            source.set_text(name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens what `source` names.
+pub(super) fn open(source: &Params) -> Result<Scan> {
+    let id = source.info().id;
+    let Some(path) = source.text("path").map(Path::new) else {
+        let message = format!("no data given: expected {id} path=FOLDER, or the folder beside the chain");
+        return Err(Error::invalid(id, message));
+    };
+    let angles = |source: &Params| source.text("angles").map(str::to_owned);
+    let domain = source.info().output;
+    match domain {
+        Domain::Volume => return io::open_slices(path, domain, None),
+        Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
+        Domain::Counts => {}
+    }
+    let param = |name| source.text(name).map(str::to_owned);
+    let views = param("views").map(|text| {
+        let ends = text.split_once("..").and_then(|(a, b)| Some(a.trim().parse().ok()?..b.trim().parse().ok()?));
+        ends.filter(|range: &std::ops::Range<usize>| range.start < range.end).ok_or_else(|| {
+            Error::invalid(id, "views: expected A..B with A less than B").with("value", format!("'{text}'"))
+        })
+    });
+    let options = ScanOptions {
+        format: param("format"),
+        dark: param("dark"),
+        flat: param("flat"),
+        angles: angles(source),
+        dataset: param("dataset"),
+        views: views.transpose()?,
+    };
+    io::open(path, &options)
+}
