@@ -236,11 +236,13 @@ pub fn set_params(m: &ArgMatches, chain: &mut Chain) -> Result<()> {
 
 /// Rows, slab height, and how to deal with an earlier run.
 pub fn run_options(m: &ArgMatches) -> Result<RunOptions> {
+    // A plan takes rows only.
+    let flag = |name: &str| m.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false);
     Ok(RunOptions {
         rows: range(m, "rows")?,
         slab_rows: number(m, "slab-rows")?,
-        resume: m.get_flag("resume"),
-        unrecorded: m.get_flag("no-record"),
+        resume: flag("resume"),
+        unrecorded: flag("no-record"),
         ..RunOptions::default()
     })
 }
