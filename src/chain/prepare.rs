@@ -2,6 +2,7 @@
 
 use super::axis::{AxisOptions, find_axis, find_axis_with};
 use super::builtin::{FBP, NORMALISE, normalise_options};
+use super::look;
 use super::manifest::Known;
 use super::plan::{self, Cut, Reading};
 use super::read::{Kept, count_bytes, reader_threads};
@@ -58,6 +59,7 @@ pub(super) fn prepare(
     }
     let mut setup = Setup { shape, geometry: geometry.clone(), edge_over_mean: 0.0, threads: ctx.threads() };
     let stages = create(&chain, &setup)?;
+    remarks.extend(look::remark(&stages));
     let reading = Reading {
         count_bytes: count_bytes(scan),
         grain: scan.source().grain(),
