@@ -70,7 +70,7 @@ pub(super) fn look<'s>(
         let part = work(look) / all;
         run.span = (found + (1.0 - found) * before, (1.0 - found) * part);
         let cut = Cut { rows: look.rows.clone(), left: vec![look.rows.clone()], halo: look.halo, ..cut.clone() };
-        // The others are made anew for each pass, so that what they count at the end is that of one pass.
+        // The others are made anew for each pass, so that what they count for their remarks is that of one pass.
         let mut passing = workers(&stages[..=look.stage], plans, surveyed)?;
         pass(scan, look, stages, plans, &mut passing, (&cut, black_views), run)?;
         surveyed = passing.into_iter().zip(stages).filter(|(_, s)| s.surveys()).map(|(worker, _)| worker).collect();
