@@ -3,12 +3,13 @@
 use super::callbacks::Call;
 use super::describe::Described;
 use super::worker::BridgeWorker;
+use super::{NO_REASON, NO_SENSE, NOT_ENDED};
 use crate::chain::{ParamKind, ParamValue, Params, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::geometry::Center;
 use crate::slab::{Domain, Halo, RowMap, SlabShape};
 use std::ffi::{CString, c_char, c_void};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use wagiri_plugin::abi;
 
@@ -51,12 +52,15 @@ impl StageFactory for Factory {
         let call = Call::new(id, &never, 0, false);
         let mut msg = Msg::new();
         let host = call.host();
+        log::debug!("{id}: create of the plugin runs");
         // SAFETY: all arguments are as the interface says and live until the call returns.
         let this = unsafe { (self.0.create)(&host, &raw_setup, values.as_ptr(), msg.start(), Msg::CAP) };
         if this.is_null() {
             return Err(Error::plugin(id, msg.text()));
         }
-        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), halo: OnceLock::new() }))
+        let threads = setup.threads.max(1) as u64;
+        let (halo, works) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), threads, halo, works }))
     }
 }
 
@@ -93,8 +97,12 @@ fn values(params: &Params) -> Result<(Vec<abi::Value>, Vec<CString>)> {
 pub(super) struct BridgeStage {
     this: *mut c_void,
     desc: Arc<Described>,
+    /// Calls that a parallel stage can have at a time.
+    threads: u64,
     /// Of the first plan; it may not depend on the slab height.
     halo: OnceLock<Halo>,
+    /// The log has its name.
+    works: AtomicBool,
 }
 
 // SAFETY: by the interface, what `create` returned may be used from any thread, several at once.
@@ -141,13 +149,17 @@ impl BridgeStage {
         };
         if let Some(plan_fn) = self.desc.plan {
             let mut msg = Msg::new();
+            if self.halo.get().is_none() {
+                // Once: the planner asks for many heights.
+                log::debug!("{}: plan of the plugin runs", info.id);
+            }
             // SAFETY: all arguments are as the interface says and live until the call returns.
             let code = unsafe { plan_fn(self.this, &shape, &mut plan, msg.start(), Msg::CAP) };
             if code != abi::OK {
                 return Err(Error::plugin(info.id, msg.text()));
             }
         }
-        let bad = |message: &str| Error::plugin(info.id, format!("the plan makes no sense: {message}"));
+        let bad = |message: &str| Error::plugin(info.id, format!("{NO_SENSE}: {message}"));
         let pixels = plan.dims.iter().try_fold(input.rows as u64, |n, &d| n.checked_mul(d));
         // 2^40 pixels: far beyond any slab, and small enough that its bytes fit everywhere.
         if plan.dims.contains(&0) || pixels.is_none_or(|n| n > 1 << 40) {
@@ -173,6 +185,9 @@ impl BridgeStage {
 
     /// Mutable state for one thread.
     pub(super) fn plugin_worker(&self, plan: &StagePlan) -> Result<PluginWorker> {
+        if !self.works.swap(true, Ordering::Relaxed) {
+            log::info!("{}: a stage of a plugin begins to work", self.desc.info.id);
+        }
         let Some(worker_new) = self.desc.worker_new else { return Ok(PluginWorker { raw: self.this, free: None }) };
         let raw_plan = abi::StagePlan {
             struct_size: size_of::<abi::StagePlan>() as u32,
@@ -184,6 +199,7 @@ impl BridgeStage {
             cost_per_row: plan.cost_per_row,
         };
         let mut msg = Msg::new();
+        log::debug!("{}: worker_new of the plugin runs", self.desc.info.id);
         // SAFETY: all arguments are as the interface says and live until the call returns.
         let raw = unsafe { worker_new(self.this, &raw_plan, msg.start(), Msg::CAP) };
         if raw.is_null() {
@@ -201,18 +217,23 @@ impl Stage for BridgeStage {
         let plan = self.raw_plan(input)?;
         let halo = halo(&plan);
         let rows = input.rows.saturating_sub(halo.below + halo.above);
-        // A parallel stage works on at most as many rows at once as the slab has; how many threads there are is not
-        // known here.
-        let calls = if self.desc.serial { 1 } else { rows as u64 };
+        let calls = if self.desc.serial { 1 } else { self.threads.min(rows as u64) };
+        // Fits: checked against 2^40 pixels.
+        let output = SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) };
+        let bytes = |shape: SlabShape| shape.row_bytes() * shape.rows as u64;
+        // The planner takes a stage that keeps the size for one that works in place. A plugin never does.
+        let beside = if bytes(output) == bytes(input) { bytes(output) } else { 0 };
         Ok(StagePlan {
-            // Fits: checked against 2^40 pixels.
-            output: SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) },
+            output,
             halo,
-            scratch_bytes: plan.scratch_bytes.saturating_mul(calls),
+            scratch_bytes: plan.scratch_bytes.saturating_mul(calls).saturating_add(beside),
             // One is a few operations, about two nanoseconds, for each pixel.
             cost_per_row: plan.cost_per_row * 2.0 * (plan.dims[0] * plan.dims[1]) as f64,
             rows: RowMap::default(),
         })
+    }
+    fn surveys(&self) -> bool {
+        self.desc.survey.is_some()
     }
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(BridgeWorker::new(self, *plan)?))
@@ -261,13 +282,15 @@ impl Msg {
     pub(super) fn start(&mut self) -> *mut c_char {
         self.0.as_mut_ptr().cast()
     }
-    /// What the plugin wrote, up to the zero byte or the end.
+    /// What the plugin wrote, up to the zero byte or the end, as one line.
     pub(super) fn text(&self) -> String {
-        let len = self.0.iter().position(|&b| b == 0).unwrap_or(Msg::CAP);
-        let text = String::from_utf8_lossy(&self.0[..len]);
-        match text.trim() {
-            "" => "the plugin failed and gave no reason".to_owned(),
-            text => text.to_owned(),
+        let end = self.0.iter().position(|&b| b == 0);
+        let text = String::from_utf8_lossy(&self.0[..end.unwrap_or(Msg::CAP)]);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match (end, text.is_empty()) {
+            (_, true) => format!("the plugin failed and {NO_REASON}"),
+            (Some(_), false) => text,
+            (None, false) => format!("{text} ({NOT_ENDED})"),
         }
     }
 }
