@@ -5,5 +5,6 @@
 pub mod center;
 mod logarithm;
 pub mod normalise;
+pub mod offset;
 
 pub use normalise::{Air, BlackRule, NormaliseOptions, RowReport, flat_weights, normalise_row, normalise_rows};
