@@ -117,7 +117,7 @@ impl Projector {
         }
         let limit = f32::MAX / (8 * self.size) as f32;
         for (z, slice) in slices.outer_iter().enumerate() {
-            if let Some(((y, x), value)) = slice.indexed_iter().find(|(_, v)| !(v.abs() <= limit)) {
+            if let Some(((y, x), value)) = slice.indexed_iter().find(|(_, v)| v.is_nan() || v.abs() > limit) {
                 return Err(Error::invalid(
                     PLACE,
                     "a slice holds a value that is not finite, or too large to be added up",
