@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::simd::widest;
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{ArrayView3, ArrayViewMut3, Axis};
 use rayon::prelude::*;
 
 /// Place named in the errors of this module.
@@ -15,8 +15,8 @@ const PLACE: &str = "project";
 const MAX_LANES: usize = 16;
 /// Rows and columns of a tile.
 const TILE: usize = 64;
-/// Views for which a tile is used once it is in the cache.
-const VIEWS_AT_ONCE: usize = 32;
+/// Sums that a thread keeps: views for which a tile is used once it is read, times columns.
+const SUMS: usize = 1 << 18;
 /// Positions have so many bits after the point.
 const POINT: u32 = 32;
 
@@ -89,9 +89,14 @@ impl Projector {
         MAX_LANES
     }
 
+    /// Views that a thread takes at a time.
+    fn views_at_once(&self) -> usize {
+        (SUMS / self.cols).clamp(16, 128)
+    }
+
     /// Working memory of [`Projector::project`] on `threads` threads, bytes.
     pub fn scratch_bytes(&self, threads: usize) -> u64 {
-        let lanes = VIEWS_AT_ONCE * self.cols + TILE * (TILE + 1);
+        let lanes = self.views_at_once() * self.cols + TILE * (TILE + 1);
         (4 * threads * MAX_LANES * lanes) as u64
     }
 
@@ -150,8 +155,10 @@ impl Projector {
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
-        let mut parts: Vec<_> =
-            self.views.chunks(VIEWS_AT_ONCE).zip(out.axis_chunks_iter_mut(Axis(1), VIEWS_AT_ONCE)).collect();
+        let at_once = self.views_at_once();
+        let slices = slices.as_standard_layout();
+        let planes: Vec<&[f32]> = slices.outer_iter().filter_map(|slice| slice.to_slice()).collect();
+        let mut parts: Vec<_> = self.views.chunks(at_once).zip(out.axis_chunks_iter_mut(Axis(1), at_once)).collect();
         let (all, mut done) = (parts.len(), 0);
         let threads = pool.current_num_threads();
         let mut buffers = vec![(Vec::new(), Tile::<LANES>::new()); threads];
@@ -161,7 +168,7 @@ impl Projector {
                 group.par_iter_mut().zip(&mut buffers).for_each(|((views, out), (sums, tile))| {
                     sums.clear();
                     sums.resize(views.len() * self.cols, [0f32; LANES]);
-                    self.add_tiles(views, slices, sums, tile);
+                    self.add_tiles(views, &planes, sums, tile);
                     for ((view, sums), mut out) in
                         views.iter().zip(sums.chunks_exact(self.cols)).zip(out.axis_iter_mut(Axis(1)))
                     {
@@ -180,22 +187,20 @@ impl Projector {
     fn add_tiles<const LANES: usize>(
         &self,
         views: &[View],
-        slices: ArrayView3<f32>,
+        planes: &[&[f32]],
         sums: &mut [[f32; LANES]],
         tile: &mut Tile<LANES>,
     ) {
         for by_rows in [true, false].into_iter().filter(|by_rows| views.iter().any(|v| v.by_rows == *by_rows)) {
-            for k in (0..self.size).step_by(TILE) {
-                // From the pixel before the first one on, since a ray may pass between them.
-                for m in (-1..self.size as isize).step_by(TILE) {
-                    if !tile.read(slices, by_rows, k, m) {
-                        continue;
-                    }
-                    for (view, sums) in views.iter().zip(sums.chunks_exact_mut(self.cols)) {
-                        if view.by_rows == by_rows {
-                            widest(add_tile, (view, &*tile, sums));
-                        }
-                    }
+            // Lines `k`, and pixels `m` from the one before the first on, since a ray may pass between them. Tiles beside one
+            // another in the rows of the image come one after the other, so that its pages are read in turn.
+            let (ks, ms) = (self.size.div_ceil(TILE), (self.size + 1).div_ceil(TILE));
+            for i in 0..ks * ms {
+                let (k, m) = if by_rows { (i / ms, i % ms) } else { (i % ks, i / ks) };
+                if tile.read(planes, self.size, by_rows, k * TILE, (m * TILE) as isize - 1) {
+                    let sums = views.iter().zip(sums.chunks_exact_mut(self.cols));
+                    sums.filter(|(view, _)| view.by_rows == by_rows)
+                        .for_each(|(view, sums)| add_tile(view, tile, sums));
                 }
             }
         }
@@ -217,44 +222,55 @@ impl<const LANES: usize> Tile<LANES> {
         Tile { k: 0, lines: 0, m: 0, pixels: vec![[0.0; LANES]; TILE * (TILE + 1)] }
     }
 
-    /// Returns whether there is anything but 0.
-    fn read(&mut self, slices: ArrayView3<f32>, by_rows: bool, k: usize, m: isize) -> bool {
-        let size = slices.shape()[1];
+    /// Takes a tile of the slices `planes`, `size` x `size` each. Returns whether there is anything but 0.
+    fn read(&mut self, planes: &[&[f32]], size: usize, by_rows: bool, k: usize, m: isize) -> bool {
         (self.k, self.m, self.lines) = (k, m, TILE.min(size - k));
-        let mut is_empty = true;
-        for (lane, slice) in slices.outer_iter().enumerate() {
-            let slice: ArrayView2<f32> = if by_rows { slice } else { slice.reversed_axes() };
-            for line in 0..self.lines {
-                let row = slice.row(k + line);
-                for (i, pixel) in self.pixels[line * (TILE + 1)..][..=TILE].iter_mut().enumerate() {
-                    let at = usize::try_from(m + i as isize).ok();
-                    let value = at.and_then(|at| row.get(at)).copied().unwrap_or(0.0);
-                    pixel[lane] = value;
-                    is_empty &= value == 0.0;
+        let beyond = m + TILE as isize + 1;
+        let inside = m.max(0) as usize..size.min(beyond as usize);
+        if m < 0 || beyond as usize > size {
+            self.pixels.fill([0.0; LANES]);
+        }
+        let (rows, cols) = if by_rows { (k..k + self.lines, inside) } else { (inside, k..k + self.lines) };
+        let mut bits = 0;
+        for row in rows {
+            let (first, stride) = if by_rows {
+                ((row - k) * (TILE + 1) + (cols.start as isize - m) as usize, 1)
+            } else {
+                ((row as isize - m) as usize, TILE + 1)
+            };
+            // Slice by slice: the same place in all of them often falls into the same few lines of the cache.
+            for (lane, plane) in planes.iter().enumerate() {
+                let values = &plane[row * size + cols.start..row * size + cols.end];
+                for (pixel, value) in self.pixels[first..].iter_mut().step_by(stride).zip(values) {
+                    pixel[lane] = *value;
+                    // Without its sign.
+                    bits |= value.to_bits() << 1;
                 }
             }
         }
-        !is_empty
+        bits != 0
     }
 }
 
 /// Adds a tile to the sums of one view, `[col, lane]`.
-#[inline(always)]
-fn add_tile<const LANES: usize>((view, tile, sums): (&View, &Tile<LANES>, &mut [[f32; LANES]])) {
+fn add_tile<const LANES: usize>(view: &View, tile: &Tile<LANES>, sums: &mut [[f32; LANES]]) {
     let lines = tile.lines as i64;
     let fixed = |v: f64| (v * (1u64 << POINT) as f64).round() as i64;
     let width = fixed(TILE as f64);
+    let step = fixed(view.per_step);
     // Rays that lean the other way take their steps from the last line to the first, so that m always grows.
-    let (first, stride) = if view.per_step >= 0.0 { (tile.k, 1) } else { (tile.k + tile.lines - 1, -1i64) };
-    let step = fixed(view.per_step.abs());
-    // m of ray 0 at the first line, from the beginning of the tile.
+    let (first, stride) = if step >= 0 { (tile.k, 1) } else { (tile.k + tile.lines - 1, -1i64) };
+    // From m of a ray at line 0 to m at the first line, from the beginning of the tile. Integers, so that two tiles side by
+    // side agree to which of them a step belongs.
+    let shift = first as i64 * step - ((tile.m as i64) << POINT);
+    let step = step.abs();
     let start = view.start + first as f64 * view.per_step - tile.m as f64;
     // Rays that enter before the tile ends and leave after it begins; one more on either side, as what matters is below.
     let ends = [-(lines as f64) * view.per_step.abs(), TILE as f64].map(|m| (m - start) / view.per_col);
     let from = (ends[0].min(ends[1]).floor() - 1.0).clamp(0.0, sums.len() as f64) as usize;
     let to = (ends[0].max(ends[1]).ceil() + 2.0).clamp(0.0, sums.len() as f64) as usize;
     for (n, sum) in sums.iter_mut().enumerate().take(to).skip(from) {
-        let at = fixed(start + n as f64 * view.per_col);
+        let at = fixed(view.start + n as f64 * view.per_col) + shift;
         // Steps after which m is in 0..TILE.
         let steps_to = |m: i64| match m - at {
             distance if distance <= 0 => 0,
@@ -262,22 +278,42 @@ fn add_tile<const LANES: usize>((view, tile, sums): (&View, &Tile<LANES>, &mut [
             distance => ((distance + step - 1) / step).min(lines),
         };
         let (enter, leave) = (steps_to(0), steps_to(width));
-        let mut at = at + enter * step;
         let line = if stride > 0 { enter } else { lines - 1 - enter };
-        let mut place = line * (TILE as i64 + 1);
-        let mut own = [0f32; LANES];
-        for _ in enter..leave {
-            let part = ((at as u32) >> 8) as f32 * (1.0 / (1 << 24) as f32);
-            if let Some([a, b]) = tile.pixels[(place + (at >> POINT)) as usize..].first_chunk::<2>() {
-                for lane in 0..LANES {
-                    own[lane] += a[lane] + part * (b[lane] - a[lane]);
-                }
+        let width = TILE as i64 + 1;
+        let ray =
+            Ray { steps: leave - enter, at: at + enter * step, step, place: line * width, stride: stride * width };
+        widest(add_ray, (&tile.pixels, ray, sum));
+    }
+}
+
+/// The part of a ray in a tile.
+#[derive(Clone, Copy)]
+struct Ray {
+    steps: i64,
+    /// m at the first step, and what each step adds.
+    at: i64,
+    step: i64,
+    /// Beginning of the line at the first step, and what each step adds.
+    place: i64,
+    stride: i64,
+}
+
+/// Adds the pixels `[line, TILE + 1]` along a ray.
+#[inline(always)]
+fn add_ray<const LANES: usize>((pixels, ray, sum): (&Vec<[f32; LANES]>, Ray, &mut [f32; LANES])) {
+    let (mut at, mut place) = (ray.at, ray.place);
+    let mut own = [0f32; LANES];
+    for _ in 0..ray.steps {
+        let part = ((at as u32) >> 8) as f32 * (1.0 / (1 << 24) as f32);
+        if let Some([a, b]) = pixels[(place + (at >> POINT)) as usize..].first_chunk::<2>() {
+            for lane in 0..LANES {
+                own[lane] += a[lane] + part * (b[lane] - a[lane]);
             }
-            at += step;
-            place += stride * (TILE as i64 + 1);
         }
-        for lane in 0..LANES {
-            sum[lane] += own[lane];
-        }
+        at += ray.step;
+        place += ray.stride;
+    }
+    for lane in 0..LANES {
+        sum[lane] += own[lane];
     }
 }
