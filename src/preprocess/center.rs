@@ -265,14 +265,14 @@ impl Shifts {
 }
 
 /// Correlations of rows by FFT, zero padded so that nothing wraps.
-struct Correlator {
+pub(super) struct Correlator {
     len: usize,
     forward: Arc<dyn Fft<f64>>,
     backward: Arc<dyn Fft<f64>>,
 }
 
 impl Correlator {
-    fn new(cols: usize) -> Self {
+    pub(super) fn new(cols: usize) -> Self {
         let len = (2 * cols).next_power_of_two();
         let mut planner = FftPlanner::new();
         Correlator { len, forward: planner.plan_fft_forward(len), backward: planner.plan_fft_inverse(len) }
@@ -293,7 +293,7 @@ impl Correlator {
         shifts.clone().map(at).collect()
     }
     /// For each shift dx the mean of (a[j + dx] - b[j])² over the overlap, and the sum of a[j + dx] b[j].
-    fn differences(&self, a: &[f64], b: &[f64], shifts: &Range<isize>) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn differences(&self, a: &[f64], b: &[f64], shifts: &Range<isize>) -> (Vec<f64>, Vec<f64>) {
         let n = a.len();
         // The same constant taken from both leaves the difference and keeps the squares small.
         let mean = (a.iter().sum::<f64>() + b.iter().sum::<f64>()) / (2 * n) as f64;
@@ -331,10 +331,14 @@ fn lowest(curve: &[f64], search: Range<usize>, floor: f64) -> Option<(f64, f64)>
     if i <= search.start || i + 1 >= search.end {
         return Some((i as f64, 0.0));
     }
-    let (below, here, above) = (curve[i - 1], curve[i], curve[i + 1]);
+    let fraction = parabola(curve[i - 1], curve[i], curve[i + 1]);
+    Some((i as f64 + fraction, (1.0 - curve[i] / typical).clamp(0.0, 1.0)))
+}
+
+/// Where the parabola through three values, one apart, is lowest: -0.5 to 0.5 from the middle one.
+pub(super) fn parabola(below: f64, here: f64, above: f64) -> f64 {
     let bend = below - 2.0 * here + above;
-    let fraction = if bend > 0.0 { (0.5 * (below - above) / bend).clamp(-0.5, 0.5) } else { 0.0 };
-    Some((i as f64 + fraction, (1.0 - here / typical).clamp(0.0, 1.0)))
+    if bend > 0.0 { (0.5 * (below - above) / bend).clamp(-0.5, 0.5) } else { 0.0 }
 }
 
 fn smooth<'a>(row: impl Iterator<Item = &'a f32>) -> Vec<f64> {

@@ -226,7 +226,7 @@ impl RowReferences {
 }
 
 /// Replaces the columns `bad` (ascending) by straight lines between the nearest good ones; at the ends by the nearest.
-fn fill_in(values: &mut [f64], bad: &[usize]) {
+pub(super) fn fill_in(values: &mut [f64], bad: &[usize]) {
     let mut k = 0;
     while k < bad.len() {
         let first = bad[k];

@@ -1,12 +1,14 @@
-//! Filtered back-projection: sinograms to slices. Must not know files, stages, C or Java.
+//! Filtered back-projection: sinograms to slices, and the way back. Must not know files, stages, C or Java.
 //!
 //! `filter` turns views into filtered views, `pad` extends truncated ones, `reference` and `direct` spread them over
-//! the image; `fourier` does all of it by way of spectra. `docs/theory/fbp.md` has the formulas.
+//! the image; `fourier` does all of it by way of spectra. `project` is the way from slices to sinograms.
+//! `docs/theory/fbp.md` has the formulas.
 
 mod direct;
 mod filter;
 mod fourier;
 pub mod pad;
+mod project;
 mod reference;
 
 use crate::error::{Error, Result};
@@ -18,6 +20,7 @@ use std::ops::Range;
 
 pub use direct::Isa;
 pub use filter::Filter;
+pub use project::Projector;
 
 /// Which implementation computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
