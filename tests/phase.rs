@@ -23,7 +23,7 @@ fn retrieve(phase: &Phase, detector: &Array3<f32>, first: usize, rows: usize, th
     });
     let mut out = Array3::from_elem((rows, views, cols), f32::NAN);
     let halo = Halo { below: halo, above: halo };
-    phase.retrieve(&pool(threads), slab.view(), (first, halo), out.view_mut(), &mut |_| Ok(())).unwrap();
+    phase.retrieve(&pool(threads), slab.view(), (first as isize, halo), out.view_mut(), &mut |_| Ok(())).unwrap();
     out
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The array functions are in `preprocess::center`. Must not know: stages, reconstruction.
 
+mod offset;
 mod pairs;
 
 use super::survey::{Survey, survey};
@@ -12,6 +13,7 @@ use crate::preprocess::NormaliseOptions;
 use crate::preprocess::center::{Estimate, least_squares, line, moment, registration, rmsd, usual_range};
 use crate::progress::Progress;
 use crate::scan::{Frame, Scan};
+use offset::overlap;
 use pairs::{Frames, Pair, choose_pairs};
 use rayon::prelude::*;
 use std::fmt;
@@ -36,12 +38,20 @@ pub enum AxisMethod {
     Registration,
     /// Centroids of all views; only for samples that are never cut off.
     Moment,
+    /// Overlap of opposite views of a full turn with the axis near one edge of the detector.
+    Overlap,
 }
 
 impl AxisMethod {
     /// All, in the order of documents.
-    pub const ALL: [AxisMethod; 5] =
-        [AxisMethod::Auto, AxisMethod::Rmsd, AxisMethod::Line, AxisMethod::Registration, AxisMethod::Moment];
+    pub const ALL: [AxisMethod; 6] = [
+        AxisMethod::Auto,
+        AxisMethod::Rmsd,
+        AxisMethod::Line,
+        AxisMethod::Registration,
+        AxisMethod::Moment,
+        AxisMethod::Overlap,
+    ];
     /// Name on command lines.
     pub fn name(self) -> &'static str {
         match self {
@@ -50,6 +60,7 @@ impl AxisMethod {
             AxisMethod::Line => "line",
             AxisMethod::Registration => "registration",
             AxisMethod::Moment => "moment",
+            AxisMethod::Overlap => "overlap",
         }
     }
 }
@@ -58,7 +69,7 @@ impl FromStr for AxisMethod {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| {
-            let accepted = "expected auto, rmsd, line, registration or moment";
+            let accepted = "expected auto, rmsd, line, registration, moment or overlap";
             Error::invalid("axis", accepted).with("method", format!("'{text}'"))
         })
     }
@@ -71,7 +82,7 @@ pub struct AxisOptions {
     pub method: AxisMethod,
     /// Detector rows to look at; all if `None`. [`AxisMethod::Rmsd`] takes the middle one.
     pub rows: Option<Range<usize>>,
-    /// Axes to consider, px; the middle half of the detector if `None`.
+    /// Axes to consider, px; if `None` the middle half of the detector, or all of it for [`AxisMethod::Overlap`].
     pub search_px: Option<Range<f64>>,
     /// How counts become absorbance.
     pub normalise: NormaliseOptions,
@@ -147,6 +158,9 @@ pub fn find_axis_with(
         return Err(Error::invalid("rows", "expected rows of the detector, start..end with end not included")
             .with("rows", format!("{}..{}", range.start, range.end))
             .with("detector rows", shape.rows));
+    }
+    if options.method == AxisMethod::Overlap {
+        return overlap(ctx, scan, &range, options, progress);
     }
     let last = shape.cols as f64 - 1.0;
     let search = options.search_px.clone().unwrap_or(usual_range(shape.cols));

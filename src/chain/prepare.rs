@@ -1,7 +1,7 @@
 //! From a checked chain and a scan to stages that are ready to run: finds what is `auto`, surveys, plans.
 
-use super::axis::{AxisOptions, find_axis, find_axis_with};
-use super::builtin::{FBP, NORMALISE, normalise_options};
+use super::axis::{AxisMethod, AxisOptions, find_axis, find_axis_with};
+use super::builtin::{FBP, NORMALISE, PAGANIN, PROJECT, STITCH, normalise_options};
 use super::look;
 use super::manifest::Known;
 use super::plan::{self, Cut, Reading, stage_plans};
@@ -9,7 +9,7 @@ use super::read::{Kept, count_bytes, reader_threads};
 use super::run::{self, Prepared};
 use super::stage::{ParamValue, Setup, Stage};
 use super::survey::{Keep, survey_and_keep};
-use super::{Chain, RunOptions, RunSummary};
+use super::{Chain, Params, RunOptions, RunSummary};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{Center, Geometry};
@@ -71,12 +71,16 @@ pub(super) fn prepare(
     let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep.as_ref(), progress)).transpose()?;
     let (surveyed, mut kept) = surveyed.map_or((None, Kept::default()), |(survey, kept)| (Some(survey), kept));
     let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
-    if fbp.is_some_and(|params| params.text("center_px").is_none()) {
+    let stitch = chain.steps.iter().find(|s| s.params.info().id == STITCH.id).map(|s| &s.params);
+    // The first stage that needs the axis tells those after it.
+    let first = stitch.or(fbp.filter(|_| !chain.steps.iter().any(|s| s.params.info().id == PROJECT.id)));
+    if first.is_some_and(|params| params.text("center_px").is_none()) {
         if info.domain != Domain::Counts {
-            let message = "the axis cannot be searched in sinograms from files; give center_px";
-            return Err(Error::unsupported(FBP.id, message));
+            let message = "the axis is searched in raw projections only; give center_px";
+            return Err(Error::unsupported(first.map_or(FBP.id, |p| p.info().id), message));
         }
-        let options = AxisOptions { normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
+        let method = if stitch.is_some() { AxisMethod::Overlap } else { AxisMethod::Auto };
+        let options = AxisOptions { method, normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
         let found = match &surveyed {
             Some(survey) => find_axis_with(ctx, scan, survey, &options, progress)?,
             None => find_axis(ctx, scan, &options, progress)?,
@@ -162,13 +166,15 @@ fn create(chain: &Chain, setup: &Setup) -> Result<Created> {
 fn fill_in(chain: &mut Chain, setup: &Setup) -> Result<()> {
     let mut setup = setup.clone();
     for step in &mut chain.steps {
-        if step.params.info().id == FBP.id {
-            if step.params.text("center_px").is_none() {
-                step.params.set_text("center_px", &setup.geometry.center.to_string())?;
-            }
-            if step.params.float("pixel_um").is_none() {
-                step.params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
-            }
+        let info = step.params.info();
+        let is_auto = |params: &Params, name: &str| {
+            info.params.iter().any(|p| p.name == name) && *params.get(name) == ParamValue::Auto
+        };
+        if [FBP.id, STITCH.id].contains(&info.id) && is_auto(&step.params, "center_px") {
+            step.params.set_text("center_px", &setup.geometry.center.to_string())?;
+        }
+        if [FBP.id, PAGANIN.id, PROJECT.id].contains(&info.id) && is_auto(&step.params, "pixel_um") {
+            step.params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
         }
         setup = step.factory.create(&step.params, &setup)?.after(&setup);
     }

@@ -290,8 +290,8 @@ pub fn check_half_turn(angles_rad: &[f64], full_turn_allowed: bool) -> Result<Op
             format!(
                 "the scan covers {covered:.1} degrees, not 180; use the views of half a turn (--views A..B), or for 360 \
                  degrees with the axis near the middle of the detector --turn full (stage parameter turn=full of \
-                 recon.fbp); an offset scan, with the axis near one edge, must be stitched first, which this version \
-                 does not do"
+                 recon.fbp); an offset scan, with the axis near one edge, must be stitched first: put the stage \
+                 offset.stitch before recon.fbp"
             ),
         ));
     }

@@ -157,7 +157,7 @@ impl Phase {
     /// Absorbance -ln(I/I0) `[row, view, col]`, with `halo` → absorbance `[row, view, col]` of the sample alone, without halo:
     /// -ln of the filtered I/I0, which is µ times the thickness.
     ///
-    /// `first_row`: detector row of the first row of `out`. `halo` must be at least [`Phase::halo_rows`]; rows beyond the
+    /// `first_row`: detector row of the first row of `out`; rows before the detector have negative numbers. `halo` must be at least [`Phase::halo_rows`]; rows beyond the
     /// detector repeat its last one. Beyond the ends of a row the view counts as constant. Absorbance above 34.5 comes out
     /// as 34.5.
     ///
@@ -169,7 +169,7 @@ impl Phase {
         &self,
         pool: &rayon::ThreadPool,
         absorbance: ArrayView3<f32>,
-        (first_row, halo): (usize, Halo),
+        (first_row, halo): (isize, Halo),
         mut out: ArrayViewMut3<f32>,
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<()> {
@@ -218,7 +218,7 @@ impl Phase {
         &self,
         absorbance: ArrayView3<f32>,
         first: usize,
-        (first_row, below): (usize, usize),
+        (first_row, below): (isize, usize),
         out: &mut ArrayViewMut3<f32>,
         scratch: &mut Scratch,
     ) -> Result<()> {
@@ -231,7 +231,7 @@ impl Phase {
                     if !p.is_finite() || transmission > MOST {
                         let accepted = "expected finite absorbance above -13.8";
                         return Err(Error::invalid(PLACE, accepted)
-                            .with("row", (first_row + r).saturating_sub(below))
+                            .with("row", (first_row + r as isize - below as isize).max(0))
                             .with("view", first + view)
                             .with("column", col)
                             .with("value", p));
@@ -248,7 +248,7 @@ impl Phase {
             line[middle..].fill(start);
             self.forward.process_with_scratch(line, &mut scratch.fft);
         }
-        self.across_rows(first_row, below, scratch);
+        self.across_rows(first_row.rem_euclid(self.block as isize) as usize, below, scratch);
         for (r, line) in scratch.result.chunks_exact_mut(self.len).enumerate() {
             self.inverse.process_with_scratch(line, &mut scratch.fft);
             for (view, mut values) in out.index_axis_mut(Axis(0), r).outer_iter_mut().enumerate() {
@@ -260,7 +260,8 @@ impl Phase {
         Ok(())
     }
 
-    /// Running sums over the rows of `spectra`, from both sides, into the rows of `result`.
+    /// Running sums over the rows of `spectra`, from both sides, into the rows of `result`. Only where the first row lies in its
+    /// block matters.
     fn across_rows(&self, first_row: usize, below: usize, scratch: &mut Scratch) {
         let Scratch { spectra, result, sum, .. } = scratch;
         let rows = result.len() / self.len;

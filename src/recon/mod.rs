@@ -8,7 +8,7 @@ mod direct;
 mod filter;
 mod fourier;
 pub mod pad;
-mod project;
+pub mod project;
 mod reference;
 
 use crate::error::{Error, Result};

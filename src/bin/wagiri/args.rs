@@ -25,7 +25,10 @@ pub fn command() -> Command {
         )
         .subcommand(
             with_scan_options(Command::new("center").about("Find the rotation axis").arg(scan()))
-                .arg(option("method", "NAME", "auto, rmsd, line, registration or moment").default_value("auto"))
+                .arg(
+                    option("method", "NAME", "auto, rmsd, line, registration, moment or overlap (offset scans)")
+                        .default_value("auto"),
+                )
                 .arg(option("rows", "A..B", "Detector rows to look at"))
                 .arg(progress_arg())
                 .args(machine_args()),

@@ -2,24 +2,34 @@
 
 mod fbp;
 mod normalise;
+mod offset;
 mod projection;
+mod repair;
 mod rings;
 mod volume;
+mod whole;
 mod window;
 
 pub(super) use fbp::FBP;
 pub(super) use normalise::{NORMALISE, normalise_options};
+pub(super) use offset::{PROJECT, STITCH};
+pub(super) use repair::PAGANIN;
 
 use super::stage::StageFactory;
 use crate::slab::SlabShape;
 use std::sync::Arc;
 
 pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
-    let mut all: Vec<Arc<dyn StageFactory>> = vec![Arc::new(normalise::NormaliseFactory)];
-    all.extend(projection::STAGES.map(|stage| Arc::new(stage) as Arc<dyn StageFactory>));
-    all.push(Arc::new(rings::RingSortFactory));
-    all.push(Arc::new(fbp::FbpFactory));
-    all.extend(volume::STAGES.map(|stage| Arc::new(stage) as Arc<dyn StageFactory>));
+    fn each<T: StageFactory + 'static, const N: usize>(stages: [T; N]) -> Vec<Arc<dyn StageFactory>> {
+        stages.into_iter().map(|stage| Arc::new(stage) as Arc<dyn StageFactory>).collect()
+    }
+    let mut all = each([normalise::NormaliseFactory]);
+    all.extend(each(repair::STAGES));
+    all.extend(each(projection::STAGES));
+    all.extend(each([rings::RingSortFactory]));
+    all.extend(each(offset::STAGES));
+    all.extend(each([fbp::FbpFactory]));
+    all.extend(each(volume::STAGES));
     all
 }
 
