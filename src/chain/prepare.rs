@@ -108,7 +108,7 @@ pub(super) fn prepare(
         remarks.clone_from(&known.remarks);
     }
     fill_in(&mut chain, &setup)?;
-    let Created { stages, rows_in, after } = create(&chain, &setup)?;
+    let Created { stages, rows_before, after } = create(&chain, &setup)?;
     check_axis(&chain, &stages, &setup, &reading, &rows, false)?;
     let output = chain.steps.last().map_or(info.domain, |s| s.factory.info().output);
     let without = cut(&stages, 0)?;
@@ -122,7 +122,7 @@ pub(super) fn prepare(
     };
     let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
     let angle_offset_rad = fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians();
-    let prepared = Prepared { stages, rows_in, black_views, reading, cut, kept };
+    let prepared = Prepared { stages, rows_before, black_views, reading, cut, kept };
     let (edge_over_mean, geometry) = (setup.edge_over_mean, after.geometry);
     Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, edge_over_mean, chain })
 }
@@ -147,15 +147,15 @@ pub(super) fn slices(chain: &Chain, ctx: &Context, scan: &Scan) -> Result<usize>
 struct Created {
     stages: Vec<Box<dyn Stage>>,
     /// Rows that there are for each of them.
-    rows_in: Vec<usize>,
+    rows_before: Vec<usize>,
     after: Setup,
 }
 
 fn create(chain: &Chain, setup: &Setup) -> Result<Created> {
-    let mut created = Created { stages: Vec::new(), rows_in: Vec::new(), after: setup.clone() };
+    let mut created = Created { stages: Vec::new(), rows_before: Vec::new(), after: setup.clone() };
     for step in &chain.steps {
         let stage = step.factory.create(&step.params, &created.after)?;
-        created.rows_in.push(created.after.shape.rows);
+        created.rows_before.push(created.after.shape.rows);
         created.after = stage.after(&created.after);
         created.stages.push(stage);
     }

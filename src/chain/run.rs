@@ -1,9 +1,9 @@
 //! Reader thread → compute on the calling thread → writer thread, over bounded queues.
 
-use super::look::{Looking, look};
-use super::plan::{Cut, Plans, Reading, stage_plans};
+use super::look::{Source, look};
+use super::plan::{Cut, Reading, stage_plans};
 use super::read::{Kept, RawSlab, Reader, reader_threads};
-use super::stage::{Run, Stage, Worker};
+use super::stage::{Run, Stage, StagePlan, Worker};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::SliceSink;
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A chain made ready for one scan.
 pub(super) struct Prepared {
     pub stages: Vec<Box<dyn Stage>>,
-    /// Rows that there are for each of them.
-    pub rows_in: Vec<usize>,
+    /// Rows that each stage gets of the whole scan.
+    pub rows_before: Vec<usize>,
     pub black_views: Arc<[bool]>,
     pub reading: Reading,
     pub cut: Cut,
@@ -50,12 +50,12 @@ pub(super) fn run(
     progress: &mut Progress,
 ) -> Result<Done> {
     let stop = &AtomicBool::new(false);
-    let Prepared { stages, rows_in, black_views, reading, cut, kept } = prepared;
+    let Prepared { stages, rows_before, black_views, reading, cut, kept } = prepared;
     let (black_views, cut) = (&black_views, &cut);
-    let Plans { stages: plans, .. } = stage_plans(&stages, &reading, cut.part_rows)?;
+    let plans = stage_plans(&stages, &reading, cut.part_rows)?.stages;
     let mut run = Run::of_cut(ctx, progress, cut.finished(), cut.rows.len());
-    let looking = Looking { scan, stages: &stages, plans: &plans, rows_in: &rows_in, reading: &reading, black_views };
-    let mut workers = look(&looking, cut, &mut run)?;
+    let source = Source { scan, reading: &reading, rows_before: &rows_before, black_views };
+    let mut workers = look(&source, &stages, &plans, cut, &mut run)?;
     thread::scope(|scope| {
         let (to_compute, from_reader) = sync_channel(cut.slabs);
         let (to_reader, emptied_slabs) = channel();
@@ -66,9 +66,9 @@ pub(super) fn run(
         let writer = scope.spawn(|| {
             write(&mut *sink, &from_compute, &written, cut.slice).map_err(|e| (e, drop(from_compute), drop(written)))
         });
-        let input = Input { slabs: &from_reader, emptied: &to_reader };
+        let input = Input { slabs: &from_reader, emptied: &to_reader, domain: reading.domain };
         let output = Output { parts: &to_writer, emptied: &emptied_parts, waiting: 0 };
-        let computed = compute(&looking, &mut workers, cut, input, output, &mut run);
+        let computed = compute(&stages, &plans, &mut workers, cut, input, output, &mut run);
         run.progress.phase(WRITE);
         // Hanging up on both sides lets the threads end.
         stop.store(true, Ordering::Relaxed);
@@ -110,6 +110,7 @@ pub(super) fn read(
 pub(super) struct Input<'a> {
     pub slabs: &'a Receiver<Result<RawSlab>>,
     pub emptied: &'a Sender<Band>,
+    pub domain: Domain,
 }
 
 impl Input<'_> {
@@ -160,14 +161,14 @@ impl Output<'_> {
 }
 
 fn compute(
-    on: &Looking<'_>,
+    stages: &[Box<dyn Stage>],
+    plans: &[StagePlan],
     workers: &mut [Box<dyn Worker + '_>],
     cut: &Cut,
     input: Input<'_>,
     mut output: Output<'_>,
     run: &mut Run<'_, '_>,
 ) -> Result<Vec<String>> {
-    let (stages, plans) = (on.stages, on.plans);
     let cost: f64 = plans.iter().map(|p| p.cost_per_row).sum::<f64>().max(f64::MIN_POSITIVE);
     let total = run.total;
     run.fraction_before = run.done as f64 / total as f64;
@@ -182,7 +183,7 @@ fn compute(
             if cut.last_change.is_none() {
                 output.wait_below(cut.volumes, run)?;
             }
-            let mut part = take(raw, cut.source.input(own.clone()), cut.halo, on.reading.domain, run);
+            let mut part = take(raw, cut.source.input(own.clone()), cut.halo, input.domain, run);
             if i + 1 == parts.len()
                 && let Some(raw) = slab.take()
             {

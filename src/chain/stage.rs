@@ -177,9 +177,9 @@ pub trait Stage: Send + Sync {
 pub trait Worker: Send {
     /// Consumes the slab and returns the result; may reuse the memory.
     fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab>;
-    /// If [`Stage::surveys`]: looks at a slab without halo, before any is processed. Slabs come in order, each row once:
-    /// all that `process` will be given, but for rows beyond the ends of the detector, which repeat the last one. What is
-    /// found may not depend on the height of the slabs.
+    /// If [`Stage::surveys`]: looks at a slab without halo, before any is processed. Slabs come in order, each row once: all
+    /// that `process` will be given, but for those before the first and behind the last row that there is, for which these
+    /// stand. What is found may not depend on the height of the slabs.
     fn survey(&mut self, _slab: &Slab, _run: &mut Run<'_, '_>) -> Result<()> {
         Ok(())
     }
