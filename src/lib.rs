@@ -43,6 +43,7 @@ mod slab;
 pub use chain::Chain;
 pub use context::{Context, ContextOptions, Device, DeviceInfo};
 pub use error::{ERROR_TABLE, Error, ErrorKind, Result};
+pub use host::{Finding, check_plugin};
 pub use progress::{CancelFlag, PhaseTime, Progress, Report};
 pub use scan::Scan;
 pub use slab::{Domain, Halo, References, RowMap, Slab, SlabShape};

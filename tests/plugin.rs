@@ -282,7 +282,8 @@ mod c {
         layout!(text, "wagiri_slab_out", abi::SlabOut: struct_size, domain, rows, dims, data);
         layout!(text, "wagiri_host", abi::Host: struct_size, abi, ctx, log, cancelled, scratch, parallel_for);
         layout!(text, "wagiri_stage_desc", abi::StageDesc: struct_size, input, output, threading, id, summary,
-            params, param_count, reserved, create, plan, worker_new, process, worker_free, destroy);
+            params, param_count, reserved, create, plan, worker_new, process, worker_free, destroy,
+            survey, survey_done);
         layout!(text, "wagiri_plugin_entry", abi::PluginEntry: struct_size, abi, id, version, vendor, stages,
             stage_count, reserved);
         macro_rules! constants {

@@ -1,5 +1,5 @@
 /*
- * wagiri_plugin.h - interface 1.0 between wagiri and a plugin that adds stages. This file is the contract; the Rust
+ * wagiri_plugin.h - interface 1.1 between wagiri and a plugin that adds stages. This file is the contract; the Rust
  * crate wagiri-plugin mirrors it. C99 and C++. Licence: MIT OR Apache-2.0.
  *
  * A plugin is a shared library that exports one data symbol:
@@ -7,7 +7,8 @@
  *     WAGIRI_PLUGIN_EXPORT const wagiri_plugin_entry WAGIRI_PLUGIN_ENTRY = { ... };
  *
  * Versions  The major number must be the same on both sides. Within a major number fields are only appended: read no
- *           field of a struct beyond its struct_size, and set struct_size of your own structs with sizeof.
+ *           field of a struct beyond its struct_size, and set struct_size of your own structs with sizeof. What came
+ *           after 1.0 is marked.
  * Text      UTF-8, ends with a zero byte. Text and tables reached from the entry are constant until the process ends.
  * Memory    The host allocates input, output and scratch. Neither side frees memory of the other. Error text is written
  *           into the host's buffer `msg` of `cap` bytes (zero byte included); one sentence, please.
@@ -35,7 +36,7 @@ extern "C" {
 #endif
 
 /* (major << 16) | minor */
-#define WAGIRI_PLUGIN_ABI 0x00010000u
+#define WAGIRI_PLUGIN_ABI 0x00010001u
 
 /* Returned by functions. */
 #define WAGIRI_PLUGIN_OK 0
@@ -157,7 +158,8 @@ typedef struct wagiri_host {
   int32_t (*parallel_for)(const struct wagiri_host *host, uint32_t n, void (*f)(void *arg, uint32_t index), void *arg);
 } wagiri_host;
 
-/* One stage. `self` is what `create` returned. Order: create, plan, worker_new, process ..., worker_free, destroy. */
+/* One stage. `self` is what `create` returned.
+   Order: create, plan, worker_new, survey ..., survey_done, process ..., worker_free, destroy. */
 typedef struct wagiri_stage_desc {
   uint32_t struct_size;
   int32_t input, output;  /* COUNTS, SINOGRAM, VOLUME; COUNTS go with COUNTS only */
@@ -181,6 +183,16 @@ typedef struct wagiri_stage_desc {
   void (*worker_free)(void *worker);
   /* [any] After all workers are freed. May be NULL. */
   void (*destroy)(void *self);
+
+  /* Since 1.1; both NULL unless the stage must see all rows before the first can leave. SERIAL stages with worker_new
+     only. The host then goes through the rows once more, before any `process` of the same worker. A host of interface
+     1.0 does not know these: refuse in `create` if host->abi < 0x00010001. */
+  /* [worker] A slab without halo. Slabs come in order, each row once: all rows that `process` will be given, but for
+     those beyond the ends of the detector, which repeat the last one. scratch as in `process`. What is found may not
+     depend on the height of the slabs. */
+  int32_t (*survey)(void *worker, const wagiri_host *host, const wagiri_slab *in, char *msg, size_t cap);
+  /* [worker] All rows have been surveyed. */
+  int32_t (*survey_done)(void *worker, const wagiri_host *host, char *msg, size_t cap);
 } wagiri_stage_desc;
 
 /* The exported symbol WAGIRI_PLUGIN_ENTRY. The host reads it before it calls anything. */

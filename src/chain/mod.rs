@@ -4,6 +4,7 @@
 
 mod axis;
 mod builtin;
+mod look;
 mod manifest;
 mod params;
 mod plan;

@@ -2,6 +2,7 @@
 
 use super::axis::{AxisOptions, find_axis, find_axis_with};
 use super::builtin::{FBP, NORMALISE, normalise_options};
+use super::look;
 use super::manifest::Known;
 use super::plan::{self, Cut, Reading, stage_plans};
 use super::read::{Kept, count_bytes, reader_threads};
@@ -46,8 +47,9 @@ pub(super) fn prepare(
     let mut remarks = info.notes.clone();
     let mut setup = first_setup(ctx, scan);
     // Cheap refusals come before the survey and the search of the axis, which read files.
-    let Created { stages, after } = create(&chain, &setup)?;
+    let Created { stages, after, .. } = create(&chain, &setup)?;
     let rows = plan::check_rows(after.shape.rows, options.rows.clone())?;
+    remarks.extend(look::remark(&stages));
     let reading = Reading {
         shape,
         domain: info.domain,
@@ -102,7 +104,7 @@ pub(super) fn prepare(
         remarks.clone_from(&known.remarks);
     }
     fill_in(&mut chain, &setup)?;
-    let Created { stages, after } = create(&chain, &setup)?;
+    let Created { stages, rows_before, after } = create(&chain, &setup)?;
     check_axis(&chain, &stages, &setup, &reading, &rows, false)?;
     let output = chain.steps.last().map_or(info.domain, |s| s.factory.info().output);
     let without = cut(&stages, 0)?;
@@ -116,7 +118,7 @@ pub(super) fn prepare(
     };
     let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
     let angle_offset_rad = fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians();
-    let prepared = Prepared { stages, black_views, reading, cut, kept };
+    let prepared = Prepared { stages, rows_before, black_views, reading, cut, kept };
     let (edge_over_mean, geometry) = (setup.edge_over_mean, after.geometry);
     Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, edge_over_mean, chain })
 }
@@ -140,13 +142,16 @@ pub(super) fn slices(chain: &Chain, ctx: &Context, scan: &Scan) -> Result<usize>
 /// Stages, and what a stage after the last one would see.
 struct Created {
     stages: Vec<Box<dyn Stage>>,
+    /// Rows that each stage gets of the whole scan.
+    rows_before: Vec<usize>,
     after: Setup,
 }
 
 fn create(chain: &Chain, setup: &Setup) -> Result<Created> {
-    let mut created = Created { stages: Vec::with_capacity(chain.steps.len()), after: setup.clone() };
+    let mut created = Created { stages: Vec::new(), rows_before: Vec::new(), after: setup.clone() };
     for step in &chain.steps {
         let stage = step.factory.create(&step.params, &created.after)?;
+        created.rows_before.push(created.after.shape.rows);
         created.after = stage.after(&created.after);
         created.stages.push(stage);
     }

@@ -1,8 +1,9 @@
 //! Reader thread → compute on the calling thread → writer thread, over bounded queues.
 
-use super::plan::{Cut, Plans, Reading, stage_plans};
+use super::look::{Source, look};
+use super::plan::{Cut, Reading, stage_plans};
 use super::read::{Kept, RawSlab, Reader, reader_threads};
-use super::stage::{Arrays, Run, Stage, Worker};
+use super::stage::{Run, Stage, StagePlan, Worker};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::SliceSink;
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A chain made ready for one scan.
 pub(super) struct Prepared {
     pub stages: Vec<Box<dyn Stage>>,
+    /// Rows that each stage gets of the whole scan.
+    pub rows_before: Vec<usize>,
     pub black_views: Arc<[bool]>,
     pub reading: Reading,
     pub cut: Cut,
@@ -47,8 +50,12 @@ pub(super) fn run(
     progress: &mut Progress,
 ) -> Result<Done> {
     let stop = &AtomicBool::new(false);
-    let Prepared { stages, black_views, reading, cut, kept } = prepared;
+    let Prepared { stages, rows_before, black_views, reading, cut, kept } = prepared;
     let (black_views, cut) = (&black_views, &cut);
+    let plans = stage_plans(&stages, &reading, cut.part_rows)?.stages;
+    let mut run = Run::of_cut(ctx, progress, cut.finished(), cut.rows.len());
+    let source = Source { scan, reading: &reading, rows_before: &rows_before, black_views };
+    let mut workers = look(&source, &stages, &plans, cut, &mut run)?;
     thread::scope(|scope| {
         let (to_compute, from_reader) = sync_channel(cut.slabs);
         let (to_reader, emptied_slabs) = channel();
@@ -59,10 +66,10 @@ pub(super) fn run(
         let writer = scope.spawn(|| {
             write(&mut *sink, &from_compute, &written, cut.slice).map_err(|e| (e, drop(from_compute), drop(written)))
         });
-        let input = Input { slabs: &from_reader, emptied: &to_reader };
+        let input = Input { slabs: &from_reader, emptied: &to_reader, domain: reading.domain };
         let output = Output { parts: &to_writer, emptied: &emptied_parts, waiting: 0 };
-        let computed = compute(ctx, &reading, &stages, cut, input, output, progress);
-        progress.phase(WRITE);
+        let computed = compute(&stages, &plans, &mut workers, cut, input, output, &mut run);
+        run.progress.phase(WRITE);
         // Hanging up on both sides lets the threads end.
         stop.store(true, Ordering::Relaxed);
         drop((from_reader, to_reader));
@@ -78,7 +85,7 @@ pub(super) fn run(
 }
 
 /// Fills as many slabs as the plan allows; then one for each that comes back empty.
-fn read(
+pub(super) fn read(
     mut reader: Reader<'_>,
     cut: &Cut,
     emptied: &Receiver<Band>,
@@ -100,14 +107,15 @@ fn read(
 }
 
 /// From the reader, and back.
-struct Input<'a> {
-    slabs: &'a Receiver<Result<RawSlab>>,
-    emptied: &'a Sender<Band>,
+pub(super) struct Input<'a> {
+    pub slabs: &'a Receiver<Result<RawSlab>>,
+    pub emptied: &'a Sender<Band>,
+    pub domain: Domain,
 }
 
 impl Input<'_> {
     /// Waits for the next slab; the listener is still asked while the disk is slow.
-    fn next(&self, run: &mut Run<'_, '_>) -> Result<RawSlab> {
+    pub fn next(&self, run: &mut Run<'_, '_>) -> Result<RawSlab> {
         run.progress.phase(READ);
         loop {
             match self.slabs.recv_timeout(PATIENCE) {
@@ -153,36 +161,29 @@ impl Output<'_> {
 }
 
 fn compute(
-    ctx: &Context,
-    reading: &Reading,
     stages: &[Box<dyn Stage>],
+    plans: &[StagePlan],
+    workers: &mut [Box<dyn Worker + '_>],
     cut: &Cut,
     input: Input<'_>,
     mut output: Output<'_>,
-    progress: &mut Progress,
+    run: &mut Run<'_, '_>,
 ) -> Result<Vec<String>> {
-    let Plans { stages: plans, source, halo, .. } = stage_plans(stages, reading, cut.part_rows)?;
     let cost: f64 = plans.iter().map(|p| p.cost_per_row).sum::<f64>().max(f64::MIN_POSITIVE);
-    let mut workers: Vec<Box<dyn Worker + '_>> = Vec::with_capacity(stages.len());
-    for (stage, plan) in stages.iter().zip(&plans) {
-        workers.push(stage.worker(plan)?);
-    }
-    let (done, total) = (cut.finished(), cut.rows.len());
-    progress.begin(done, total);
-    let (fraction_before, fraction_of_step, arrays) = (done as f64 / total as f64, 0.0, Arrays::default());
-    let mut run = Run { context: ctx, progress, done, total, fraction_before, fraction_of_step, arrays };
+    let total = run.total;
+    run.fraction_before = run.done as f64 / total as f64;
     run.tick(0.0)?;
     for slab_rows in cut.slabs() {
-        let slab = input.next(&mut run)?;
-        run.progress.arrived((run.done + slab_rows.len()) as f64 / total as f64);
+        let slab = input.next(run)?;
+        run.arrived((run.done + slab_rows.len()) as f64 / total as f64);
         let mut slab = Some(slab);
         let parts: Vec<Range<usize>> = cut.parts(slab_rows).collect();
         for (i, own) in parts.iter().cloned().enumerate() {
             let Some(raw) = &slab else { break };
             if cut.last_change.is_none() {
-                output.wait_below(cut.volumes, &mut run)?;
+                output.wait_below(cut.volumes, run)?;
             }
-            let mut part = take(raw, source.input(own.clone()), halo, reading.domain, &mut run);
+            let mut part = take(raw, cut.source.input(own.clone()), cut.halo, input.domain, run);
             if i + 1 == parts.len()
                 && let Some(raw) = slab.take()
             {
@@ -194,11 +195,11 @@ fn compute(
                 run.fraction_before = before;
                 if cut.last_change == Some(k) {
                     run.fraction_of_step = 0.0;
-                    output.wait_below(cut.volumes, &mut run)?;
+                    output.wait_below(cut.volumes, run)?;
                 }
                 run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
                 run.progress.phase(stage.info().id);
-                part = worker.process(part, &mut run)?;
+                part = worker.process(part, run)?;
                 before += run.fraction_of_step;
                 if part.domain != plan.output.domain {
                     return Err(Error::internal(stage.info().id, "the stage returned another domain than it planned"));
@@ -220,7 +221,7 @@ fn compute(
 }
 
 /// The rows `own` of a slab with the halo around them, as `f32`.
-fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, domain: Domain, run: &mut Run<'_, '_>) -> Slab {
+pub(super) fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, domain: Domain, run: &mut Run<'_, '_>) -> Slab {
     let first = own.start - slab.first_row;
     let rows = first..first + halo.below + own.len() + halo.above;
     let [_, views, cols] = slab.band.shape();

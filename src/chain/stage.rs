@@ -164,6 +164,11 @@ pub trait Stage: Send + Sync {
     fn after(&self, setup: &Setup) -> Setup {
         setup.clone()
     }
+    /// True if its worker must see all rows before the first can leave: a run then goes through the rows once more, and
+    /// calls [`Worker::survey`] on the way.
+    fn surveys(&self) -> bool {
+        false
+    }
     /// Mutable state for one thread of slabs: FFT plans, scratch.
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>>;
 }
@@ -172,6 +177,16 @@ pub trait Stage: Send + Sync {
 pub trait Worker: Send {
     /// Consumes the slab and returns the result; may reuse the memory.
     fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab>;
+    /// If [`Stage::surveys`]: looks at a slab without halo, before any is processed. Slabs come in order, each row once: all
+    /// that `process` will be given, but for those before the first and behind the last row that there is, for which these
+    /// stand. What is found may not depend on the height of the slabs.
+    fn survey(&mut self, _slab: &Slab, _run: &mut Run<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+    /// All rows have been surveyed.
+    fn survey_done(&mut self, _run: &mut Run<'_, '_>) -> Result<()> {
+        Ok(())
+    }
     /// What was repaired or noticed over the whole run, in words, for the log; asked once at the end.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
@@ -187,21 +202,22 @@ pub struct Run<'c, 'p> {
     pub(super) total: usize,
     pub(super) fraction_before: f64,
     pub(super) fraction_of_step: f64,
+    /// Where the fractions above begin in the whole run, and how much of it they are.
+    pub(super) span: (f64, f64),
     pub(super) arrays: Arrays,
 }
 
 impl<'c, 'p> Run<'c, 'p> {
     /// A run of a single step, outside a chain: array functions, tests.
     pub fn single(context: &'c Context, progress: &'c mut Progress<'p>, total: usize) -> Self {
-        Run {
-            context,
-            progress,
-            done: 0,
-            total,
-            fraction_before: 0.0,
-            fraction_of_step: 1.0,
-            arrays: Arrays::default(),
-        }
+        let (span, arrays) = ((0.0, 1.0), Arrays::default());
+        Run { context, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 1.0, span, arrays }
+    }
+    /// A run of a chain, of whose slices an earlier run has finished `done`.
+    pub(super) fn of_cut(context: &'c Context, progress: &'c mut Progress<'p>, done: usize, total: usize) -> Self {
+        progress.begin(done, total);
+        let fraction_before = done as f64 / total as f64;
+        Run { done, fraction_before, fraction_of_step: 0.0, ..Self::single(context, progress, total) }
     }
     /// An array for the output of a stage that does not work in place. It holds anything: every element must be written.
     /// In a run it is memory that was used before, which saves the system the work of clearing it.
@@ -216,7 +232,11 @@ impl<'c, 'p> Run<'c, 'p> {
     /// Call it on the thread that called `process`, several times a second.
     pub fn tick(&mut self, fraction: f64) -> Result<()> {
         let overall = self.fraction_before + self.fraction_of_step * fraction;
-        self.progress.report(self.done, self.total, overall)
+        self.progress.report(self.done, self.total, self.span.0 + self.span.1 * overall)
+    }
+    /// The reader has delivered everything up to `fraction` of this pass.
+    pub(super) fn arrived(&mut self, fraction: f64) {
+        self.progress.arrived(self.span.0 + self.span.1 * fraction);
     }
 }
 

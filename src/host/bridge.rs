@@ -3,6 +3,7 @@
 use super::callbacks::Call;
 use super::describe::Described;
 use super::worker::BridgeWorker;
+use super::{NO_REASON, NO_SENSE, NOT_ENDED};
 use crate::chain::{ParamKind, ParamValue, Params, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::geometry::Center;
@@ -51,6 +52,7 @@ impl StageFactory for Factory {
         let call = Call::new(id, &never, 0, false);
         let mut msg = Msg::new();
         let host = call.host();
+        log::debug!("{id}: create of the plugin runs");
         // SAFETY: all arguments are as the interface says and live until the call returns.
         let this = unsafe { (self.0.create)(&host, &raw_setup, values.as_ptr(), msg.start(), Msg::CAP) };
         if this.is_null() {
@@ -141,13 +143,17 @@ impl BridgeStage {
         };
         if let Some(plan_fn) = self.desc.plan {
             let mut msg = Msg::new();
+            if self.halo.get().is_none() {
+                // Once: the planner asks for many heights.
+                log::debug!("{}: plan of the plugin runs", info.id);
+            }
             // SAFETY: all arguments are as the interface says and live until the call returns.
             let code = unsafe { plan_fn(self.this, &shape, &mut plan, msg.start(), Msg::CAP) };
             if code != abi::OK {
                 return Err(Error::plugin(info.id, msg.text()));
             }
         }
-        let bad = |message: &str| Error::plugin(info.id, format!("the plan makes no sense: {message}"));
+        let bad = |message: &str| Error::plugin(info.id, format!("{NO_SENSE}: {message}"));
         let pixels = plan.dims.iter().try_fold(input.rows as u64, |n, &d| n.checked_mul(d));
         // 2^40 pixels: far beyond any slab, and small enough that its bytes fit everywhere.
         if plan.dims.contains(&0) || pixels.is_none_or(|n| n > 1 << 40) {
@@ -184,6 +190,7 @@ impl BridgeStage {
             cost_per_row: plan.cost_per_row,
         };
         let mut msg = Msg::new();
+        log::debug!("{}: worker_new of the plugin runs", self.desc.info.id);
         // SAFETY: all arguments are as the interface says and live until the call returns.
         let raw = unsafe { worker_new(self.this, &raw_plan, msg.start(), Msg::CAP) };
         if raw.is_null() {
@@ -213,6 +220,9 @@ impl Stage for BridgeStage {
             cost_per_row: plan.cost_per_row * 2.0 * (plan.dims[0] * plan.dims[1]) as f64,
             rows: RowMap::default(),
         })
+    }
+    fn surveys(&self) -> bool {
+        self.desc.survey.is_some()
     }
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>> {
         Ok(Box::new(BridgeWorker::new(self, *plan)?))
@@ -261,13 +271,15 @@ impl Msg {
     pub(super) fn start(&mut self) -> *mut c_char {
         self.0.as_mut_ptr().cast()
     }
-    /// What the plugin wrote, up to the zero byte or the end.
+    /// What the plugin wrote, up to the zero byte or the end, as one line.
     pub(super) fn text(&self) -> String {
-        let len = self.0.iter().position(|&b| b == 0).unwrap_or(Msg::CAP);
-        let text = String::from_utf8_lossy(&self.0[..len]);
-        match text.trim() {
-            "" => "the plugin failed and gave no reason".to_owned(),
-            text => text.to_owned(),
+        let end = self.0.iter().position(|&b| b == 0);
+        let text = String::from_utf8_lossy(&self.0[..end.unwrap_or(Msg::CAP)]);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match (end, text.is_empty()) {
+            (_, true) => format!("the plugin failed and {NO_REASON}"),
+            (Some(_), false) => text,
+            (None, false) => format!("{text} ({NOT_ENDED})"),
         }
     }
 }

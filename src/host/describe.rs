@@ -27,6 +27,7 @@ pub(super) struct Described {
     pub(super) worker_new: Option<abi::WorkerNewFn>,
     pub(super) worker_free: Option<abi::FreeFn>,
     pub(super) destroy: Option<abi::FreeFn>,
+    pub(super) survey: Option<(abi::SurveyFn, abi::SurveyDoneFn)>,
 }
 
 /// All stages of a plugin; none if one of them is wrong.
@@ -39,7 +40,7 @@ pub(super) fn stages(entry: abi::PluginEntry) -> Outcome<Vec<Described>> {
 }
 
 fn stage(raw: *const abi::StageDesc) -> Outcome<Described> {
-    let desc = structure(raw, "the description")?;
+    let desc = structure(raw, "the description", abi::StageDesc::LEAST)?;
     let id = text(desc.id, MAX_NAME).map_err(|e| format!("id {e}"))?;
     let word = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
     if id.split('.').count() < 2 || id.split('.').any(|part| part.is_empty() || !word(part)) {
@@ -71,6 +72,14 @@ fn stage(raw: *const abi::StageDesc) -> Outcome<Described> {
     if desc.worker_free.is_some() != desc.worker_new.is_some() {
         return Err(missing(if desc.worker_new.is_some() { "worker_free" } else { "worker_new" }));
     }
+    let survey = match (desc.survey, desc.survey_done) {
+        (None, None) => None,
+        (Some(_), None) => return Err(missing("survey_done")),
+        (None, Some(_)) => return Err(missing("survey")),
+        (Some(_), Some(_)) if !serial => return Err(named("only a SERIAL stage can survey".into())),
+        (Some(_), Some(_)) if desc.worker_new.is_none() => return Err(missing("worker_new")),
+        (Some(survey), Some(done)) => Some((survey, done)),
+    };
     Ok(Described {
         info: Box::leak(Box::new(StageInfo { id, summary, input, output, params: params.leak() })),
         serial,
@@ -80,11 +89,12 @@ fn stage(raw: *const abi::StageDesc) -> Outcome<Described> {
         worker_new: desc.worker_new,
         worker_free: desc.worker_free,
         destroy: desc.destroy,
+        survey,
     })
 }
 
 fn param(stage: &str, raw: *const abi::ParamDesc) -> Outcome<ParamInfo> {
-    let desc = structure(raw, "the description")?;
+    let desc = structure(raw, "the description", size_of::<abi::ParamDesc>())?;
     let name = text(desc.name, MAX_NAME).map_err(|e| format!("name {e}"))?;
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.bytes().all(letter) {
@@ -143,16 +153,23 @@ fn domain(raw: i32) -> Option<Domain> {
     }
 }
 
-/// A struct that begins with its size, once that and the pointer are plausible.
-fn structure<T: Copy>(raw: *const T, what: &str) -> Outcome<T> {
+/// A struct that begins with its size, once that and the pointer are plausible. It has at least `least` bytes; what an
+/// older interface did not have is zero, what a newer one appends is left out.
+fn structure<T: Copy>(raw: *const T, what: &str, least: usize) -> Outcome<T> {
     if raw.is_null() || !raw.is_aligned() {
         return Err(format!("{what} is NULL or misaligned"));
     }
     // SAFETY: constant memory of the plugin by the interface. `struct_size` is its first field in both structs.
     let size = unsafe { raw.cast::<u32>().read() };
-    check_size(what, size, size_of::<T>())?;
-    // SAFETY: it is at least that long.
-    Ok(unsafe { *raw })
+    check_size(what, size, least)?;
+    let mut whole = std::mem::MaybeUninit::<T>::zeroed();
+    let bytes = (size as usize).min(size_of::<T>());
+    // SAFETY: the plugin says that it is at least that long. All fields of both structs may be zero: numbers, pointers
+    // and functions that may be missing.
+    Ok(unsafe {
+        std::ptr::copy_nonoverlapping(raw.cast::<u8>(), whole.as_mut_ptr().cast(), bytes);
+        whole.assume_init()
+    })
 }
 
 /// A table of `count` pointers.

@@ -23,10 +23,20 @@ pub(super) fn open(path: &Path) -> Outcome<(usize, abi::PluginEntry)> {
     let entry: libloading::Symbol<*const abi::PluginEntry> = unsafe { library.get(abi::ENTRY_SYMBOL) }
         .map_err(|_| format!("the library is not a wagiri plugin: it does not export {}", abi::ENTRY_SYMBOL))?;
     let entry = *entry;
+    // SAFETY: what the symbol is the address of stays where it is while the library is loaded.
+    Ok((entry.addr(), unsafe { read_entry(entry) }?))
+}
+
+/// The entry at `entry`, once version and size are right.
+///
+/// # Safety
+/// A pointer that is not null and aligned must lead to two numbers at least, and to as many bytes as they say if they are
+/// right.
+pub(super) unsafe fn read_entry(entry: *const abi::PluginEntry) -> Outcome<abi::PluginEntry> {
     if entry.is_null() || !entry.is_aligned() {
         return Err(format!("{} is not a plugin entry", abi::ENTRY_SYMBOL));
     }
-    // SAFETY: the symbol exists, so its first two numbers can be read; the rest only once they are right.
+    // SAFETY: two numbers can be read; the rest only once they are right.
     let (struct_size, version) = unsafe { ((*entry).struct_size, (*entry).abi) };
     if version >> 16 != abi::ABI >> 16 {
         return Err(format!(
@@ -38,7 +48,7 @@ pub(super) fn open(path: &Path) -> Outcome<(usize, abi::PluginEntry)> {
     }
     check_size("the plugin entry", struct_size, size_of::<abi::PluginEntry>())?;
     // SAFETY: the plugin says that it is at least this long.
-    Ok((entry.addr(), unsafe { *entry }))
+    Ok(unsafe { *entry })
 }
 
 /// Refuses a struct that is too short for interface 1.0 or absurdly long.

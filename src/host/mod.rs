@@ -8,16 +8,31 @@
 
 mod bridge;
 mod callbacks;
+mod calls;
+mod check;
 mod describe;
 mod image;
 mod loader;
+#[cfg(test)]
+mod tests;
 mod worker;
+
+pub use check::{Finding, check_plugin};
 
 use crate::chain::StageFactory;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+
+const NOT_A_NUMBER: &str = "the plugin wrote NaN or infinity, or did not write this pixel";
+const NO_REASON: &str = "gave no reason";
+const NOT_ENDED: &str = "the plugin did not end this text with a zero byte";
+const NOT_ASKED: &str = "stopped as if cancelled, but nobody asked";
+const NO_SENSE: &str = "the plan makes no sense";
+const OTHER_DIMS: &str = "the output has other dimensions than were planned";
+/// In errors that no input excuses: the plugin breaks its contract. The last is what the Rust crate makes of a panic.
+const BREACHES: [&str; 7] = [NOT_A_NUMBER, NO_REASON, NOT_ENDED, NOT_ASKED, NO_SENSE, OTHER_DIMS, "panicked: "];
 
 /// Stages of the plugins loaded so far, by the address of their entry: descriptions live as long as the process, so each
 /// library is described once.

@@ -1,22 +1,18 @@
-//! Sends the rows of a slab through a plugin: on the pool, while the calling thread reports progress and watches for
-//! cancellation. Checks every pixel that comes back.
+//! Sends the rows of a slab through a plugin, and checks every pixel that comes back.
 
 use super::bridge::{BridgeStage, Msg, PluginWorker, domain, halo};
 use super::callbacks::Call;
+use super::calls::{Calls, lock};
+use super::{NOT_A_NUMBER, NOT_ASKED, OTHER_DIMS};
 use crate::chain::{Run, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::slab::{Domain, Halo, References, Slab};
-use ndarray::{Array3, s};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use ndarray::{Array3, ArrayView3, s};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use wagiri_plugin::abi;
 
-/// How often the listener hears from us.
-const TICK: Duration = Duration::from_millis(50);
-
-/// One worker of wagiri: as many workers of the plugin as threads happen to need at once.
+/// One worker of wagiri: as many workers of the plugin as threads happen to need at once, one in a serial stage.
 pub(super) struct BridgeWorker<'s> {
     stage: &'s BridgeStage,
     plan: StagePlan,
@@ -26,7 +22,32 @@ pub(super) struct BridgeWorker<'s> {
 impl<'s> BridgeWorker<'s> {
     /// Makes the first worker of the plugin, so that its failure shows before the run.
     pub(super) fn new(stage: &'s BridgeStage, plan: StagePlan) -> Result<Self> {
-        Ok(BridgeWorker { stage, plan, idle: Mutex::new(vec![stage.plugin_worker(&plan)?]) })
+        let idle = Mutex::new(vec![stage.plugin_worker(&plan)?]);
+        log::info!("{}: a stage of a plugin begins to work", stage.desc().info.id);
+        Ok(BridgeWorker { stage, plan, idle })
+    }
+
+    /// One call with a worker that nobody else uses. `None` if the run is to stop, for then what the call left behind is
+    /// of no interest and the caller knows why.
+    fn call(
+        &self,
+        calls: &Calls,
+        scratch_bytes: u64,
+        body: impl FnOnce(*mut std::ffi::c_void, *const abi::Host, &mut Msg) -> i32,
+    ) -> Result<Option<()>> {
+        let id = self.stage.desc().info.id;
+        let idle = lock(&self.idle).pop();
+        let worker = idle.map_or_else(|| self.stage.plugin_worker(&self.plan), Ok)?;
+        let call = Call::new(id, &calls.stop, scratch_bytes, self.stage.desc().serial);
+        let mut msg = Msg::new();
+        let code = body(worker.raw, &call.host(), &mut msg);
+        lock(&self.idle).push(worker);
+        match code {
+            abi::OK | abi::CANCELLED if calls.stop.load(Ordering::Relaxed) => Ok(None),
+            abi::OK => Ok(Some(())),
+            abi::CANCELLED => Err(Error::plugin(id, format!("the plugin {NOT_ASKED}"))),
+            _ => Err(Error::plugin(id, msg.text())),
+        }
     }
 }
 
@@ -36,7 +57,7 @@ impl Worker for BridgeWorker<'_> {
         let plan = self.stage.raw_plan(slab.shape())?;
         let dims = plan.dims.map(|d| d as usize); // fits, see `raw_plan`
         if dims != self.plan.output.dims {
-            return Err(Error::plugin(id, "the output has other dimensions than were planned")
+            return Err(Error::plugin(id, OTHER_DIMS)
                 .with("planned", format!("{:?}", self.plan.output.dims))
                 .with("now", format!("{dims:?}")));
         }
@@ -52,9 +73,7 @@ impl Worker for BridgeWorker<'_> {
         let input = slab.data.as_standard_layout();
         // NaN shows which pixels a plugin forgot to write.
         let mut output = Array3::from_elem((rows, dims[0], dims[1]), f32::NAN);
-        let (Some(from), Some(to)) = (input.as_slice(), output.as_slice_mut()) else {
-            return Err(Error::internal(id, "a slab is not contiguous"));
-        };
+        let (Some(from), Some(to)) = (input.as_slice(), output.as_slice_mut()) else { return Err(not_contiguous(id)) };
         let job = Job {
             worker: self,
             plan,
@@ -62,10 +81,14 @@ impl Worker for BridgeWorker<'_> {
             row_len: slab.data.shape()[1] * slab.data.shape()[2],
             first_row: slab.first_row as i64 - halo_left.below as i64,
             dims_in: [slab.data.shape()[1], slab.data.shape()[2]],
-            stop: AtomicBool::new(false),
-            failure: Mutex::new(None),
+            calls: Calls::default(),
         };
-        job.all(to, rows, run)?;
+        log::debug!("{id}: process of the plugin runs, rows from {}", job.first_row);
+        // One call for each row in a parallel stage, one for all in a serial one.
+        let rows_per_call = if self.stage.desc().serial { rows.max(1) } else { 1 };
+        let chunks = to.chunks_mut(rows_per_call * dims[0] * dims[1]).enumerate();
+        let job = &job;
+        job.calls.make(chunks.map(|(i, to)| move || job.rows(i * rows_per_call, to)), run)?;
         let references = match self.stage.desc().info.output {
             Domain::Counts => slab.references.map(|r| trim(r, need, rows)),
             _ => None,
@@ -74,6 +97,52 @@ impl Worker for BridgeWorker<'_> {
         let domain = self.stage.desc().info.output;
         Ok(Slab { data: output, domain, first_row: slab.first_row, halo: halo_left, references })
     }
+
+    fn survey(&mut self, slab: &Slab, run: &mut Run<'_, '_>) -> Result<()> {
+        let (id, Some((survey, _))) = (self.stage.desc().info.id, self.stage.desc().survey) else { return Ok(()) };
+        let scratch_bytes = self.stage.raw_plan(slab.shape())?.scratch_bytes;
+        let own: ArrayView3<f32> = slab.data.slice(s![slab.halo.below..slab.data.shape()[0] - slab.halo.above, .., ..]);
+        let own = own.as_standard_layout();
+        let shape = [own.shape()[0], own.shape()[1], own.shape()[2]].map(|d| d as u64);
+        let Some(data) = own.as_slice() else { return Err(not_contiguous(id)) };
+        log::debug!("{id}: survey of the plugin runs, rows from {}", slab.first_row);
+        let calls = Calls::default();
+        let call = || {
+            let raw = abi::Slab {
+                struct_size: size_of::<abi::Slab>() as u32,
+                domain: domain(slab.domain),
+                rows: shape[0],
+                dims: [shape[1], shape[2]],
+                first_row: slab.first_row as i64,
+                halo_below: 0,
+                halo_above: 0,
+                data: data.as_ptr(),
+            };
+            let body = |worker, host, msg: &mut Msg| {
+                // SAFETY: all arguments are as the interface says and live until the call returns; only this call has
+                // the worker.
+                unsafe { survey(worker, host, &raw, msg.start(), Msg::CAP) }
+            };
+            self.call(&calls, scratch_bytes, body).map(|_| ()).map_err(|e| e.with("row", slab.first_row))
+        };
+        calls.make([call].into_iter(), run)
+    }
+
+    fn survey_done(&mut self, run: &mut Run<'_, '_>) -> Result<()> {
+        let (id, Some((_, done))) = (self.stage.desc().info.id, self.stage.desc().survey) else { return Ok(()) };
+        log::debug!("{id}: survey_done of the plugin runs");
+        let calls = Calls::default();
+        let body = |worker, host, msg: &mut Msg| {
+            // SAFETY: all arguments are as the interface says and live until the call returns; only this call has the
+            // worker.
+            unsafe { done(worker, host, msg.start(), Msg::CAP) }
+        };
+        calls.make([|| self.call(&calls, 0, body).map(|_| ())].into_iter(), run)
+    }
+}
+
+fn not_contiguous(id: &str) -> Error {
+    Error::internal(id, "a slab is not contiguous")
 }
 
 /// References of the rows that remain.
@@ -101,90 +170,10 @@ struct Job<'a> {
     dims_in: [usize; 2],
     /// Detector row of the first output row.
     first_row: i64,
-    stop: AtomicBool,
-    /// Of those that failed, the lowest call.
-    failure: Mutex<Option<(usize, Error)>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    calls: Calls,
 }
 
 impl Job<'_> {
-    /// All rows: one call each in a parallel stage, one call in a serial one.
-    fn all(&self, to: &mut [f32], rows: usize, run: &mut Run<'_, '_>) -> Result<()> {
-        let serial = self.worker.stage.desc().serial;
-        let rows_per_call = if serial { rows.max(1) } else { 1 };
-        let len_out = (self.plan.dims[0] * self.plan.dims[1]) as usize;
-        let calls = rows.div_ceil(rows_per_call);
-        let pool = run.context.pool();
-        let inside = pool.current_thread_index().is_some();
-        let (done, finished) = channel();
-        let watched = pool.in_place_scope(|scope| {
-            for (call, to) in to.chunks_mut(rows_per_call * len_out).enumerate() {
-                let done = done.clone();
-                scope.spawn(move |_| {
-                    if !self.stop.load(Ordering::Relaxed)
-                        && let Err(error) = self.rows(call * rows_per_call, to)
-                    {
-                        self.stop.store(true, Ordering::Relaxed);
-                        let mut failure = lock(&self.failure);
-                        if failure.as_ref().is_none_or(|(first, _)| call < *first) {
-                            *failure = Some((call, error));
-                        }
-                    }
-                    // Nobody listens any more only if the scope panics.
-                    let _ = done.send(());
-                });
-            }
-            drop(done);
-            self.watch(&finished, calls, inside, run)
-        });
-        watched?;
-        match lock(&self.failure).take() {
-            Some((_, error)) => Err(error),
-            None => run.tick(1.0),
-        }
-    }
-
-    /// Waits for `calls` calls. Tells the listener on this thread, as listeners demand; stops the calls if it says so.
-    fn watch(&self, finished: &Receiver<()>, calls: usize, inside: bool, run: &mut Run<'_, '_>) -> Result<()> {
-        let mut outcome = Ok(());
-        let mut done = 0;
-        let mut told = Instant::now();
-        while done < calls {
-            // On a thread of the pool, waiting would keep the calls from ever running: help instead.
-            let message = if inside {
-                let idle = rayon::yield_now() != Some(rayon::Yield::Executed);
-                match finished.try_recv() {
-                    Ok(()) => Ok(()),
-                    Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-                    Err(TryRecvError::Empty) => {
-                        if idle {
-                            std::thread::sleep(Duration::from_millis(1));
-                        }
-                        Err(RecvTimeoutError::Timeout)
-                    }
-                }
-            } else {
-                finished.recv_timeout(TICK)
-            };
-            match message {
-                Ok(()) => done += 1,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break, // a call panicked; the scope passes that on
-            }
-            if outcome.is_ok() && told.elapsed() >= TICK {
-                told = Instant::now();
-                outcome = run.tick(done as f64 / calls as f64);
-                if outcome.is_err() {
-                    self.stop.store(true, Ordering::Relaxed);
-                }
-            }
-        }
-        outcome
-    }
-
     /// One call of the plugin: output rows from `first` on, as many as fit into `to`.
     fn rows(&self, first: usize, to: &mut [f32]) -> Result<()> {
         let stage = self.worker.stage;
@@ -214,30 +203,16 @@ impl Job<'_> {
             dims: self.plan.dims,
             data: to.as_mut_ptr(),
         };
-        let idle = lock(&self.worker.idle).pop();
-        let worker = idle.map_or_else(|| stage.plugin_worker(&self.worker.plan), Ok)?;
-        let call = Call::new(id, &self.stop, self.plan.scratch_bytes, stage.desc().serial);
-        let mut msg = Msg::new();
-        let host = call.host();
-        // SAFETY: all arguments are as the interface says and live until the call returns; the worker was taken out of
-        // the list, so no other thread uses it; `to` is this call's alone.
-        let code = unsafe { (stage.desc().process)(worker.raw, &host, &slab, &out, msg.start(), Msg::CAP) };
-        lock(&self.worker.idle).push(worker);
-        match code {
-            // The slab is given up: the caller knows why, and what this call left behind is of no interest.
-            abi::OK | abi::CANCELLED if self.stop.load(Ordering::Relaxed) => return Ok(()),
-            abi::OK => {}
-            abi::CANCELLED => {
-                return Err(Error::plugin(id, "the plugin stopped as if cancelled, but nobody asked").with("row", row));
-            }
-            _ => return Err(Error::plugin(id, msg.text()).with("row", row)),
-        }
+        let body = |worker, host, msg: &mut Msg| {
+            // SAFETY: all arguments are as the interface says and live until the call returns; only this call has the
+            // worker; `to` is this call's alone.
+            unsafe { (stage.desc().process)(worker, host, &slab, &out, msg.start(), Msg::CAP) }
+        };
+        let made = self.worker.call(&self.calls, self.plan.scratch_bytes, body).map_err(|e| e.with("row", row))?;
+        let Some(()) = made else { return Ok(()) };
         let Some(at) = to.iter().position(|v| !v.is_finite()) else { return Ok(()) };
         let names = if info.output == Domain::Volume { ["z", "y", "x"] } else { ["row", "view", "col"] };
         let row = row + (at / (d0 * d1)) as i64;
-        Err(Error::plugin(id, "the plugin wrote NaN or infinity, or did not write this pixel")
-            .with(names[0], row)
-            .with(names[1], at / d1 % d0)
-            .with(names[2], at % d1))
+        Err(Error::plugin(id, NOT_A_NUMBER).with(names[0], row).with(names[1], at / d1 % d0).with(names[2], at % d1))
     }
 }

@@ -7,7 +7,7 @@
 
 use core::ffi::{c_char, c_void};
 
-pub const ABI: u32 = 0x0001_0000;
+pub const ABI: u32 = 0x0001_0001;
 /// Name of the exported data symbol.
 pub const ENTRY_SYMBOL: &str = "WAGIRI_PLUGIN_ENTRY";
 
@@ -142,6 +142,8 @@ pub type PlanFn = unsafe extern "C" fn(*const c_void, *const SlabShape, *mut Sta
 pub type WorkerNewFn = unsafe extern "C" fn(*const c_void, *const StagePlan, *mut c_char, usize) -> *mut c_void;
 pub type ProcessFn =
     unsafe extern "C" fn(*mut c_void, *const Host, *const Slab, *const SlabOut, *mut c_char, usize) -> i32;
+pub type SurveyFn = unsafe extern "C" fn(*mut c_void, *const Host, *const Slab, *mut c_char, usize) -> i32;
+pub type SurveyDoneFn = unsafe extern "C" fn(*mut c_void, *const Host, *mut c_char, usize) -> i32;
 pub type FreeFn = unsafe extern "C" fn(*mut c_void);
 
 #[derive(Clone, Copy)]
@@ -162,6 +164,14 @@ pub struct StageDesc {
     pub process: Option<ProcessFn>,
     pub worker_free: Option<FreeFn>,
     pub destroy: Option<FreeFn>,
+    /// Since 1.1, like what follows.
+    pub survey: Option<SurveyFn>,
+    pub survey_done: Option<SurveyDoneFn>,
+}
+
+impl StageDesc {
+    /// Its size in interface 1.0.
+    pub const LEAST: usize = core::mem::offset_of!(StageDesc, survey);
 }
 
 #[derive(Clone, Copy)]

@@ -33,6 +33,8 @@ impl<S: Stage> Describe for S {
         process: Some(process::<S>),
         worker_free: Some(worker_free::<S>),
         destroy: Some(destroy::<S>),
+        survey: if S::SURVEYS { Some(survey::<S>) } else { None },
+        survey_done: if S::SURVEYS { Some(survey_done::<S>) } else { None },
     };
 }
 
@@ -143,6 +145,9 @@ unsafe extern "C" fn create<S: Stage>(
             let values = if S::PARAMS.is_empty() { &[] } else { std::slice::from_raw_parts(values, S::PARAMS.len()) };
             (Host::new(host), &*setup, values)
         };
+        if S::SURVEYS && host.abi() & 0xffff < 1 {
+            return Err("this stage looks at all rows first, which this wagiri is too old for".into());
+        }
         let views = size(raw.views)?;
         let setup = Setup {
             views,
@@ -218,6 +223,52 @@ unsafe extern "C" fn worker_new<S: Stage>(
     made.map_or(std::ptr::null_mut(), |bound| Box::into_raw(Box::new(bound)).cast())
 }
 
+fn len(s: SlabShape) -> usize {
+    s.rows * s.dims[0] * s.dims[1]
+}
+
+/// # Safety
+/// `raw` must be a slab of the interface, and `'a` no longer than the call that it was given to.
+unsafe fn input_of<'a>(raw: &abi::Slab) -> Result<Input<'a>> {
+    let shape = shape(raw.rows, raw.dims)?;
+    // SAFETY: by the interface the data have this length; the host allocated them, so the product fits.
+    let data = unsafe { std::slice::from_raw_parts(raw.data, len(shape)) };
+    let (halo_below, halo_above) = (raw.halo_below as usize, raw.halo_above as usize);
+    Ok(Input { shape, first_row: raw.first_row, halo_below, halo_above, data })
+}
+
+unsafe extern "C" fn survey<S: Stage>(
+    worker: *mut c_void,
+    host: *const abi::Host,
+    input: *const abi::Slab,
+    msg: *mut c_char,
+    cap: usize,
+) -> i32 {
+    let done = guard(msg, cap, || {
+        // SAFETY: `worker` is from `worker_new::<S>` and used by one thread at a time; its stage is alive; the others
+        // are valid by the interface until this function returns.
+        let (bound, host, input) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), input_of(&*input)?) };
+        // SAFETY: the host destroys it after all workers.
+        unsafe { &*bound.stage }.survey(&mut bound.worker, &host, input)
+    });
+    done.err().unwrap_or(abi::OK)
+}
+
+unsafe extern "C" fn survey_done<S: Stage>(
+    worker: *mut c_void,
+    host: *const abi::Host,
+    msg: *mut c_char,
+    cap: usize,
+) -> i32 {
+    let done = guard(msg, cap, || {
+        // SAFETY: as in `survey`.
+        let (bound, host) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host)) };
+        // SAFETY: as in `survey`.
+        unsafe { &*bound.stage }.survey_done(&mut bound.worker, &host)
+    });
+    done.err().unwrap_or(abi::OK)
+}
+
 unsafe extern "C" fn process<S: Stage>(
     worker: *mut c_void,
     host: *const abi::Host,
@@ -230,24 +281,12 @@ unsafe extern "C" fn process<S: Stage>(
         // SAFETY: `worker` is from `worker_new::<S>` and used by one thread at a time; its stage is alive; the others
         // are valid by the interface until this function returns.
         let (bound, host, raw, out) = unsafe { (&mut *worker.cast::<Bound<S>>(), Host::new(host), &*input, &*output) };
-        let (from, to) = (shape(raw.rows, raw.dims)?, shape(out.rows, out.dims)?);
-        let len = |s: SlabShape| s.rows * s.dims[0] * s.dims[1];
-        // SAFETY: by the interface the data have these lengths and do not overlap; the host allocated them, so the
-        // products fit.
-        let (stage, data, out_data) = unsafe {
-            (
-                &*bound.stage,
-                std::slice::from_raw_parts(raw.data, len(from)),
-                std::slice::from_raw_parts_mut(out.data, len(to)),
-            )
-        };
-        let input = Input {
-            shape: from,
-            first_row: raw.first_row,
-            halo_below: raw.halo_below as usize,
-            halo_above: raw.halo_above as usize,
-            data,
-        };
+        let to = shape(out.rows, out.dims)?;
+        // SAFETY: by the interface the data have this length and do not overlap the input; the host allocated them, so
+        // the product fits.
+        let (stage, out_data) = unsafe { (&*bound.stage, std::slice::from_raw_parts_mut(out.data, len(to))) };
+        // SAFETY: valid by the interface until this function returns.
+        let input = unsafe { input_of(raw) }?;
         stage.process(&mut bound.worker, &host, input, Output { shape: to, data: out_data })
     });
     done.err().unwrap_or(abi::OK)

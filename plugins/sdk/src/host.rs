@@ -41,6 +41,10 @@ impl<'a> Host<'a> {
         // SAFETY: see `new`.
         unsafe { &*self.raw }
     }
+    /// Version of the interface that wagiri speaks, `(major << 16) | minor`.
+    pub fn abi(&self) -> u32 {
+        self.raw().abi
+    }
     /// Adds a line to wagiri's log, under the id of the stage.
     pub fn log(&self, level: LogLevel, message: &str) {
         let level = match level {

@@ -253,6 +253,9 @@ pub trait Stage: Send + Sync + Sized + 'static {
     const OUTPUT: Domain;
     /// How it is called.
     const THREADING: Threading = Threading::Parallel;
+    /// The stage must see all rows before the first can leave: wagiri goes through the rows once more and calls
+    /// [`Stage::survey`] on the way. For serial stages only.
+    const SURVEYS: bool = false;
     /// Parameters, in the order of dialogs.
     const PARAMS: &'static [&'static Param] = &[];
     /// Mutable state of one thread: FFT plans, buffers. `()` if there is none.
@@ -266,6 +269,16 @@ pub trait Stage: Send + Sync + Sized + 'static {
     }
     /// State for one thread.
     fn worker(&self, plan: &Plan) -> Result<Self::Worker>;
+    /// If [`Stage::SURVEYS`]: looks at a slab without halo, before any is processed by this worker. Slabs come in order,
+    /// each row once: all that `process` will be given, but for rows beyond the ends of the detector, which repeat the
+    /// last one. What is found may not depend on the height of the slabs.
+    fn survey(&self, _worker: &mut Self::Worker, _host: &Host, _input: Input) -> Result<()> {
+        Ok(())
+    }
+    /// All rows have been surveyed.
+    fn survey_done(&self, _worker: &mut Self::Worker, _host: &Host) -> Result<()> {
+        Ok(())
+    }
     /// Reads `input`, fills `output`.
     fn process(&self, worker: &mut Self::Worker, host: &Host, input: Input, output: Output) -> Result<()>;
 }

@@ -77,7 +77,15 @@ pub fn command() -> Command {
             Command::new("stages")
                 .about("List the stages, or describe one with its parameters")
                 .arg(Arg::new("id").value_name("ID"))
-                .arg(plugin_arg()),
+                .args([plugin_arg(), log_arg()]),
+        )
+        .subcommand(
+            Command::new("plugin").about("For authors of plugins").subcommand_required(true).subcommand(
+                Command::new("check")
+                    .about("Load a plugin library and try each of its stages; runs its code")
+                    .arg(Arg::new("file").required(true).value_name("FILE").help("The shared library"))
+                    .arg(log_arg()),
+            ),
         )
 }
 
@@ -104,17 +112,22 @@ fn plugin_arg() -> Arg {
     option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
 }
 
+fn log_arg() -> Arg {
+    option("log", "LEVEL", "error, warn, info or debug (tells each call of a plugin)").default_value("info")
+}
+
 fn progress_arg() -> Arg {
     let help = "auto (a bar if standard error is a terminal), none, or json (an object per line on standard error)";
     option("progress", "HOW", help).default_value("auto")
 }
 
-fn machine_args() -> [Arg; 4] {
+fn machine_args() -> [Arg; 5] {
     [
         option("threads", "N", "Compute threads; default all cores"),
         option("memory-gb", "GB", "Memory budget; default half of what is free"),
         option("device", "NAME", "auto, cpu or gpu"),
         plugin_arg(),
+        log_arg(),
     ]
 }
 

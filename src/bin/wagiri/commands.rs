@@ -2,7 +2,9 @@
 
 use crate::json::Line;
 use crate::picture::{self, Panel};
-use crate::terminal::{human_bytes, human_time, human_times, is_json, json_line, progress, say, show_progress, silent};
+use crate::terminal::{
+    human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
+};
 use crate::{args, job};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,10 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     if let Some(how) = matches.subcommand().and_then(|(_, m)| args::text(m, "progress")) {
         show_progress(how)?;
     }
+    let innermost = matches.subcommand().map(|(_, m)| m.subcommand().map_or(m, |(_, m)| m));
+    if let Some(level) = innermost.and_then(|m| args::text(m, "log")) {
+        log_level(level)?;
+    }
     match matches.subcommand() {
         Some(("info", m)) => info(m),
         Some(("center", m)) => center(m),
@@ -25,6 +31,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("plan", m)) => plan(m),
         Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
+        Some(("plugin", m)) => plugin(m),
         _ => Err(Error::internal("wagiri", "a command without code")),
     }
 }
@@ -309,4 +316,16 @@ fn stages(m: &ArgMatches) -> Result<()> {
         say!("  {} ({kind}{auto}{unit}{})\n      {}", p.name, p.unit, args::describe(p));
     }
     Ok(())
+}
+
+fn plugin(m: &ArgMatches) -> Result<()> {
+    let Some(("check", m)) = m.subcommand() else {
+        return Err(Error::internal("wagiri plugin", "a command without code"));
+    };
+    let file = args::text(m, "file").unwrap_or_default();
+    let findings = wagiri::check_plugin(Path::new(file), &mut |finding| say!("{finding}"));
+    match findings.iter().filter(|finding| !finding.good).count() {
+        0 => Ok(()),
+        bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
+    }
 }

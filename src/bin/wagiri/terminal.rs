@@ -13,7 +13,7 @@ struct Stderr;
 
 impl log::Log for Stderr {
     fn enabled(&self, metadata: &log::Metadata) -> bool {
-        metadata.level() <= log::Level::Info && metadata.target().starts_with("wagiri")
+        metadata.level() <= log::max_level() && metadata.target().starts_with("wagiri")
     }
     fn log(&self, record: &log::Record) {
         if !self.enabled(record.metadata()) {
@@ -97,6 +97,22 @@ pub fn init_logger() {
     if log::set_logger(&Stderr).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
     }
+}
+
+/// Sets from which level on lines are shown.
+pub fn log_level(word: &str) -> Result<()> {
+    let level = match word {
+        "error" => log::LevelFilter::Error,
+        "warn" => log::LevelFilter::Warn,
+        "info" => log::LevelFilter::Info,
+        "debug" => log::LevelFilter::Debug,
+        _ => {
+            let message = "expected error, warn, info or debug";
+            return Err(Error::invalid("--log", message).with("value", format!("'{word}'")));
+        }
+    };
+    log::set_max_level(level);
+    Ok(())
 }
 
 /// A bar with rate and time left on a terminal, silent elsewhere, or JSON lines; Ctrl-C stops the run and keeps finished

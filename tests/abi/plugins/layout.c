@@ -90,6 +90,8 @@ int main(void) {
   FIELD(wagiri_stage_desc, process);
   FIELD(wagiri_stage_desc, worker_free);
   FIELD(wagiri_stage_desc, destroy);
+  FIELD(wagiri_stage_desc, survey);
+  FIELD(wagiri_stage_desc, survey_done);
   SIZE(wagiri_plugin_entry);
   FIELD(wagiri_plugin_entry, struct_size);
   FIELD(wagiri_plugin_entry, abi);

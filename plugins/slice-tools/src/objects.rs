@@ -1,0 +1,266 @@
+//! Finds the connected objects of a volume that comes slice by slice, with memory for its runs and not its voxels.
+//!
+//! Each run takes the label of the runs that it touches in the line before and in the slice before; where it touches
+//! several, their labels are united (union-find; Rosenfeld and Pfaltz, 1966, doi:10.1145/321356.321357). The label of the
+//! first voxel of an object always wins, so that objects are numbered in the order of their first voxels.
+
+use crate::runs::{SliceRuns, Stretch};
+use wagiri_plugin::{Failure, Param, Result, Text, Value, c_text_array};
+
+const CONNECTIVITIES: &[Text] = &c_text_array([c"26", c"6"]);
+pub const CONNECTIVITY: Param = Param::choice(c"connectivity", c"26", CONNECTIVITIES)
+    .help(c"Voxels touch by faces, edges and corners (26) or by faces only (6)");
+pub const MIN_VOXELS: Param =
+    Param::int(c"min_voxels", c"1").range(1.0, 9e15).help(c"Objects with fewer voxels are left out");
+
+/// How voxels touch, and from which size on objects count.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Edges and corners touch too.
+    pub corners: bool,
+    pub min_voxels: u64,
+}
+
+impl Rules {
+    /// From the values of [`CONNECTIVITY`] and [`MIN_VOXELS`].
+    pub fn of(values: &[Value]) -> Result<Rules> {
+        let corners = values.first().and_then(Value::text).ok_or("connectivity is not a word")? == "26";
+        let min_voxels = values.get(1).and_then(Value::int).ok_or("min_voxels is not a number")?;
+        Ok(Rules { corners, min_voxels: min_voxels as u64 })
+    }
+}
+
+/// What is counted of each object.
+pub trait Tally: Default {
+    /// The voxels of a run in line `y` of slice `z`.
+    fn add(&mut self, voxels: &[f32], run: Stretch, y: usize, z: i64);
+    /// `count` times, a voxel of this object and another voxel are neighbours; both of them are told. `class` is 0 across
+    /// faces, 1 across edges, 2 across corners. Neighbours within a run are not told.
+    fn neighbours(&mut self, _class: usize, _count: u64) {}
+    fn unite(&mut self, other: Self);
+    fn voxels(&self) -> u64;
+}
+
+/// Counts voxels and nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Size(u64);
+
+impl Tally for Size {
+    fn add(&mut self, _: &[f32], run: Stretch, _: usize, _: i64) {
+        self.0 += run.len();
+    }
+    fn unite(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+    fn voxels(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Takes slices in order.
+#[derive(Debug)]
+pub struct Finder<T> {
+    rules: Rules,
+    /// Columns of a line.
+    cols: usize,
+    /// Number of the first slice, once there was one.
+    first: Option<i64>,
+    /// For each slice, where its runs begin in `of_runs`; one more for the end.
+    slices: Vec<usize>,
+    /// The label of each run; only those of the last slice unless all are kept.
+    of_runs: Vec<u32>,
+    keep_all: bool,
+    before: SliceRuns,
+    /// For each label one that is united with it and not larger.
+    parent: Vec<u32>,
+    tallies: Vec<T>,
+}
+
+/// The objects of a volume.
+#[derive(Debug)]
+pub struct Objects<T> {
+    /// Those that are large enough, number 1 first.
+    pub objects: Vec<T>,
+    /// Number of the object of each label; 0 for one that is too small.
+    numbers: Vec<u32>,
+    first: i64,
+    slices: Vec<usize>,
+    of_runs: Vec<u32>,
+}
+
+impl<T: Tally> Finder<T> {
+    /// For slices with `cols` columns. `keep_all` keeps the label of every run, for [`Objects::paint`].
+    pub fn new(rules: Rules, cols: usize, keep_all: bool) -> Self {
+        Finder {
+            rules,
+            cols,
+            first: None,
+            slices: vec![0],
+            of_runs: Vec::new(),
+            keep_all,
+            before: SliceRuns::default(),
+            parent: Vec::new(),
+            tallies: Vec::new(),
+        }
+    }
+
+    /// The next slice, `slice` with the runs `runs`; its number `z` must be that of the last one and 1.
+    pub fn add(&mut self, z: i64, slice: &[f32], runs: SliceRuns) -> Result<()> {
+        let first = *self.first.get_or_insert(z);
+        if z != first + self.slices.len() as i64 - 1 {
+            return Err(format!("slice {z} came out of order").into());
+        }
+        // Labels of the slice before lie right before those of this one.
+        let mut old = self.of_runs.len() - self.before.runs.len();
+        if !self.keep_all {
+            self.of_runs.drain(..old);
+            old = 0;
+        }
+        let new = self.of_runs.len();
+        for y in 0..runs.lines.len() - 1 {
+            // The neighbouring lines that have been seen: line, label of its first run, steps in y and z.
+            let mut lines = Vec::with_capacity(4);
+            if !self.before.lines.is_empty() {
+                for y_before in y.saturating_sub(1)..(y + 2).min(self.before.lines.len() - 1) {
+                    lines.push((
+                        &self.before.runs[self.before.line(y_before)],
+                        old + self.before.lines[y_before],
+                        1,
+                        y_before.abs_diff(y),
+                    ));
+                }
+            }
+            if y > 0 {
+                lines.push((&runs.runs[runs.line(y - 1)], new + runs.lines[y - 1], 0, 1));
+            }
+            let mut at = [0; 4];
+            for i in runs.line(y) {
+                let run = runs.runs[i];
+                let mut label = None;
+                for (at, (line, labels, dz, dy)) in at.iter_mut().zip(&lines) {
+                    // Runs that end before this one begins, corners included, touch none of the later ones.
+                    while line.get(*at).is_some_and(|other| other.end < run.start) {
+                        *at += 1;
+                    }
+                    let touching = line[*at..].iter().enumerate().take_while(|(_, other)| other.start <= run.end);
+                    for (k, other) in touching {
+                        let theirs = self.of_runs[labels + *at + k];
+                        let connected = self.rules.corners || (dz + dy == 1 && overlap(run, *other, 0) > 0);
+                        if connected {
+                            label = Some(
+                                label.map_or(theirs, |mine| unite(&mut self.parent, &mut self.tallies, mine, theirs)),
+                            );
+                        }
+                    }
+                }
+                let label = match label {
+                    Some(label) => root(&mut self.parent, label),
+                    None => {
+                        let new = u32::try_from(self.parent.len());
+                        let new = new.map_err(|_| {
+                            Failure::from("there are more than 4294967295 pieces of objects; raise low")
+                        })?;
+                        self.parent.push(new);
+                        self.tallies.push(T::default());
+                        new
+                    }
+                };
+                self.of_runs.push(label);
+                self.tallies[label as usize].add(
+                    &slice[y * self.cols..][run.start as usize..run.end as usize],
+                    run,
+                    y,
+                    z,
+                );
+                // Told last, when both runs have their label.
+                for (at, (line, labels, dz, dy)) in at.iter().zip(&lines) {
+                    let touching = line[*at..].iter().enumerate().take_while(|(_, other)| other.start <= run.end);
+                    for (k, other) in touching {
+                        let theirs = root(&mut self.parent, self.of_runs[labels + at + k]);
+                        for dx in -1..=1i64 {
+                            let count = overlap(run, *other, dx);
+                            let class = dz + dy + dx.unsigned_abs() as usize - 1;
+                            if count > 0 {
+                                self.tallies[label as usize].neighbours(class, count);
+                                self.tallies[theirs as usize].neighbours(class, count);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.slices.push(new + runs.runs.len());
+        self.before = runs;
+        Ok(())
+    }
+
+    /// No more slices come.
+    pub fn finish(self) -> Objects<T> {
+        let (mut numbers, mut objects) = (Vec::with_capacity(self.parent.len()), Vec::new());
+        for (label, (&parent, tally)) in self.parent.iter().zip(self.tallies).enumerate() {
+            // A parent is not larger than its label, so its number is known.
+            let number = if parent as usize != label {
+                numbers[parent as usize]
+            } else if tally.voxels() >= self.rules.min_voxels {
+                objects.push(tally);
+                objects.len() as u32
+            } else {
+                0
+            };
+            numbers.push(number);
+        }
+        Objects { objects, numbers, first: self.first.unwrap_or(0), slices: self.slices, of_runs: self.of_runs }
+    }
+}
+
+impl<T> Objects<T> {
+    /// How many slices there were.
+    pub fn slices(&self) -> usize {
+        self.slices.len() - 1
+    }
+    /// Writes the numbers of the objects of slice `z`, which has the runs `runs`, into `out`; 0 elsewhere. Beyond the first
+    /// and the last slice these are meant.
+    pub fn paint(&self, z: i64, runs: &SliceRuns, cols: usize, out: &mut [f32]) -> Result<()> {
+        let at = (z - self.first).clamp(0, self.slices() as i64 - 1) as usize;
+        let labels = &self.of_runs[self.slices[at]..self.slices[at + 1]];
+        if labels.len() != runs.runs.len() {
+            return Err(format!("slice {z} is not the one that was looked at before").into());
+        }
+        for (y, line) in out.chunks_mut(cols).enumerate() {
+            line.fill(0.0);
+            for i in runs.line(y) {
+                let run = runs.runs[i];
+                line[run.start as usize..run.end as usize].fill(self.numbers[labels[i] as usize] as f32);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many voxels of `a` have a neighbour in `b` when a step of `dx` is taken.
+fn overlap(a: Stretch, b: Stretch, dx: i64) -> u64 {
+    let end = i64::from(a.end).min(i64::from(b.end) - dx);
+    let start = i64::from(a.start).max(i64::from(b.start) - dx);
+    (end - start).max(0) as u64
+}
+
+/// The smallest label that is united with `label`.
+fn root(parent: &mut [u32], mut label: u32) -> u32 {
+    while parent[label as usize] != label {
+        // Halves the way for the next time.
+        parent[label as usize] = parent[parent[label as usize] as usize];
+        label = parent[label as usize];
+    }
+    label
+}
+
+fn unite<T: Tally>(parent: &mut [u32], tallies: &mut [T], a: u32, b: u32) -> u32 {
+    let (a, b) = (root(parent, a), root(parent, b));
+    let (low, high) = (a.min(b), a.max(b));
+    if low != high {
+        parent[high as usize] = low;
+        let other = std::mem::take(&mut tallies[high as usize]);
+        tallies[low as usize].unite(other);
+    }
+    low
+}
