@@ -1,39 +1,18 @@
 //! Plugins as a user meets them: loaded by path, run like any stage, and refused with one clear sentence.
 
 use ndarray::{Array2, Array3};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use wagiri::chain::{Params, Run, Setup};
 use wagiri::geometry::{Center, Geometry};
 use wagiri::scan::ScanShape;
 use wagiri::{Context, ContextOptions, Domain, Error, ErrorKind, Halo, Progress, References, Result, Slab, SlabShape};
 
-/// Builds a plugin of the workspace into a folder of its own, so that this does not wait for other builds.
-fn build(arguments: &[&str]) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--offline", "--target-dir"]).arg(&target);
-    // A cross-compiling or instrumenting outer build must not change where the library ends up.
-    cargo.env_remove("CARGO_BUILD_TARGET");
-    assert!(cargo.args(arguments).status().unwrap().success(), "cargo build {arguments:?}");
-    target.join("debug")
-}
+#[path = "common/plugins.rs"]
+mod plugins;
 
-fn library(name: &str) -> String {
-    format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
-}
-
-fn gain() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build(&["-p", "example-gain"]).join(library("example_gain")))
-}
-
-fn contract() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || build(&["-p", "wagiri-plugin", "--example", "contract"]).join("examples").join(library("contract"));
-    BUILT.get_or_init(build)
-}
+use plugins::{contract, gain};
 
 fn context(threads: usize) -> Context {
     Context::new(ContextOptions { threads: Some(threads), ..Default::default() }).unwrap()
@@ -231,24 +210,9 @@ fn the_guide_shows_the_plugins_that_are_tested() {
 /// With the C compiler that every Unix development machine has beside Rust, which links through it.
 #[cfg(unix)]
 mod c {
+    use super::plugins::{c_plugin as plugin, cc};
     use super::*;
     use wagiri_plugin::abi;
-
-    fn cc(dir: &Path, source: &str, flags: &[&str], output: &str) -> PathBuf {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = dir.join(output);
-        let mut cc = Command::new("cc");
-        cc.args(["-std=c99", "-w", "-I"]).arg(root.join("plugins/sdk")).args(flags);
-        let done = cc.arg("-o").arg(&output).arg(root.join(source)).status();
-        assert!(done.unwrap().success(), "cc {source} {flags:?}");
-        output
-    }
-
-    fn plugin(dir: &Path, source: &str, flags: &[&str]) -> PathBuf {
-        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let n = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        cc(dir, source, &[&["-shared", "-fPIC"], flags].concat(), &library(&format!("plugin{n}")))
-    }
 
     #[cfg(target_os = "macos")]
     const UNRESOLVED: &[&str] = &["-DUNRESOLVED", "-Wl,-undefined,dynamic_lookup"];
@@ -341,7 +305,8 @@ mod c {
         let bad = |flags: &[&str]| load_error(&plugin(dir.path(), "tests/abi/plugins/bad_entry.c", flags));
         // Unchanged it is accepted, so each refusal below is due to its one change.
         context(1).load_plugin(&plugin(dir.path(), "tests/abi/plugins/bad_entry.c", &[])).unwrap();
-        // A later minor version is accepted, too.
+        // Without what came after 1.0, and of a later minor version, it is accepted, too.
+        context(1).load_plugin(&plugin(dir.path(), "tests/abi/plugins/bad_entry.c", &["-DSTAGE_SIZE=96"])).unwrap();
         let minor = plugin(dir.path(), "tests/abi/plugins/bad_entry.c", &["-DABI=0x00010007u"]);
         context(1).load_plugin(&minor).unwrap();
         let long = format!("-DSUMMARY=\"{}\"", "x".repeat(5000));
@@ -376,6 +341,10 @@ mod c {
             ("-DWORD=\"fast\"", "stage 1: test.good: parameter 2: mode: the choice 'fast' is there twice"),
             ("-DCREATE=NULL", "stage 1: test.good: the function create is missing"),
             ("-DFREE=release", "stage 1: test.good: the function worker_new is missing"),
+            ("-DSURVEY=survey", "stage 1: test.good: the function survey_done is missing"),
+            ("-DDONE=done", "stage 1: test.good: the function survey is missing"),
+            ("-DSURVEYS", "stage 1: test.good: only a SERIAL stage can survey"),
+            ("-DSURVEYS_SERIAL", "stage 1: test.good: the function worker_new is missing"),
         ] {
             assert_eq!(bad(&[flag]), message, "{}", &flag[..flag.len().min(40)]);
         }

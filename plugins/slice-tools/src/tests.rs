@@ -69,7 +69,7 @@ fn flooded(volume: &Volume, rules: Rules) -> Vec<f32> {
             next += 1;
             let at = [i / (ny * nx), i / nx % ny, i % nx].map(|v| v as isize);
             for k in 0..27 {
-                let step = [k / 9 - 1, k / 3 % 3 - 1, k % 3 - 1];
+                let step: [isize; 3] = [k / 9 - 1, k / 3 % 3 - 1, k % 3 - 1];
                 if !rules.corners && step.iter().map(|s| s.abs()).sum::<isize>() != 1 {
                     continue;
                 }

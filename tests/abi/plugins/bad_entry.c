@@ -30,6 +30,20 @@
 #ifndef INPUT
 #define INPUT WAGIRI_PLUGIN_VOLUME
 #endif
+#ifdef SURVEYS_SERIAL
+#define SURVEYS
+#define THREADING WAGIRI_PLUGIN_SERIAL
+#endif
+#ifdef SURVEYS
+#define SURVEY survey
+#define DONE done
+#endif
+#ifndef SURVEY
+#define SURVEY NULL
+#endif
+#ifndef DONE
+#define DONE NULL
+#endif
 #ifndef THREADING
 #define THREADING WAGIRI_PLUGIN_PARALLEL
 #endif
@@ -75,6 +89,14 @@ static int32_t process(void *worker, const wagiri_host *host, const wagiri_slab 
   return WAGIRI_PLUGIN_FAILED;
 }
 void release(void *worker) { (void)worker; }
+int32_t survey(void *worker, const wagiri_host *host, const wagiri_slab *in, char *msg, size_t cap) {
+  (void)worker, (void)host, (void)in, (void)msg, (void)cap;
+  return WAGIRI_PLUGIN_OK;
+}
+int32_t done(void *worker, const wagiri_host *host, char *msg, size_t cap) {
+  (void)worker, (void)host, (void)msg, (void)cap;
+  return WAGIRI_PLUGIN_OK;
+}
 
 static const char *const words[] = {"fast", WORD};
 static const wagiri_param_desc size = {
@@ -86,7 +108,7 @@ static const wagiri_param_desc mode = {
 const wagiri_param_desc *const params[100] = {&size, &mode};
 static const wagiri_stage_desc stage = {
     STAGE_SIZE, INPUT, WAGIRI_PLUGIN_VOLUME, THREADING, ID, SUMMARY, PARAMS, PARAM_COUNT,
-    0, CREATE, NULL, NULL, process, FREE, NULL,
+    0, CREATE, NULL, NULL, process, FREE, NULL, SURVEY, DONE,
 };
 const wagiri_stage_desc *const stages[] = {STAGE};
 

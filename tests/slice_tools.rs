@@ -1,0 +1,347 @@
+//! The plugin slice-tools on a foam of balls: counts, volumes and places as they are, the same bytes however the volume is
+//! cut, behind a reconstruction and on a volume itself.
+
+mod common;
+#[path = "common/plugins.rs"]
+mod plugins;
+
+use common::{Ellipse, Lcg, sinogram};
+use ndarray::{Array2, Array3, Axis, concatenate, s};
+use std::f64::consts::PI;
+use std::path::Path;
+use std::process::Command;
+use wagiri::chain::{Params, Run, RunOptions, Setup};
+use wagiri::geometry::{Center, Geometry, uniform_angles};
+use wagiri::io::{MemorySink, read_slice};
+use wagiri::scan::{MemorySource, ScanShape};
+use wagiri::{Chain, Context, ContextOptions, Domain, ErrorKind, Halo, Progress, Result, Scan, Slab, SlabShape};
+
+/// In px; `y` is up from the axis, as in slices.
+#[derive(Clone, Copy, Debug)]
+struct Ball {
+    x: f64,
+    y: f64,
+    z: f64,
+    r: f64,
+}
+
+/// Balls with at least 3 px between them, inside the circle that a reconstruction knows, in the order of their first slice.
+fn foam(size: usize, rows: usize, count: usize) -> Vec<Ball> {
+    let mut numbers = Lcg(11);
+    let mut balls: Vec<Ball> = Vec::new();
+    while balls.len() < count {
+        let r = 3.0 + 4.0 * numbers.unit();
+        let across = size as f64 / 2.0 - 3.0 - r;
+        let [x, y] = [0; 2].map(|_| across * (2.0 * numbers.unit() - 1.0));
+        let z = r + 1.0 + (rows as f64 - 3.0 - 2.0 * r) * numbers.unit();
+        let apart = |b: &Ball| ((b.x - x).powi(2) + (b.y - y).powi(2) + (b.z - z).powi(2)).sqrt() > b.r + r + 3.0;
+        if x.hypot(y) < across && balls.iter().all(apart) {
+            balls.push(Ball { x, y, z, r });
+        }
+    }
+    balls.sort_by(|a, b| (a.z - a.r).ceil().total_cmp(&(b.z - b.r).ceil()));
+    balls
+}
+
+/// 2.0 inside the balls, 0 outside.
+fn volume(size: usize, rows: usize, balls: &[Ball]) -> Array3<f32> {
+    Array3::from_shape_fn((rows, size, size), |(z, row, col)| {
+        let (x, y) = common::xy(size, row, col);
+        let inside = |b: &&Ball| (b.x - x).powi(2) + (b.y - y).powi(2) + (b.z - z as f64).powi(2) <= b.r * b.r;
+        balls.iter().find(inside).map_or(0.0, |_| 2.0)
+    })
+}
+
+fn context(threads: usize) -> Context {
+    let ctx = Context::new(ContextOptions { threads: Some(threads), ..Default::default() }).expect("a context");
+    ctx.load_plugin(plugins::slice_tools()).expect("the plugin");
+    ctx
+}
+
+/// A volume through one stage, surveyed and processed in slabs of `height` rows; at its ends slices are repeated.
+fn through(ctx: &Context, id: &str, set: &[(&str, &str)], data: &Array3<f32>, height: usize) -> Result<Array3<f32>> {
+    let registry = ctx.registry();
+    let factory = registry.find(id)?;
+    let mut params = Params::defaults(factory.info());
+    for (name, text) in set {
+        params.set_text(name, text)?;
+    }
+    let (rows, size) = (data.len_of(Axis(0)), data.len_of(Axis(2)));
+    let geometry = Geometry {
+        angles_rad: uniform_angles(4, 0.0, PI),
+        center: Center::Fixed(size as f64 / 2.0 - 0.5),
+        pixel_um: 0.5,
+    };
+    let setup = Setup {
+        shape: ScanShape { views: 4, rows, cols: size, flats: 1 },
+        geometry,
+        edge_over_mean: 0.0,
+        threads: ctx.threads(),
+    };
+    let stage = factory.create(&params, &setup)?;
+    let dims = [data.len_of(Axis(1)), size];
+    let shape = |rows| SlabShape { domain: Domain::Volume, rows, dims };
+    let halo = stage.plan(shape(1))?.halo;
+    let mut worker = stage.worker(&stage.plan(shape(height + halo.below + halo.above))?)?;
+    let mut progress = Progress::silent();
+    let mut run = Run::single(ctx, &mut progress, rows);
+    let slab = |own: std::ops::Range<usize>, halo: Halo| {
+        let from = own.start as isize - halo.below as isize..(own.end + halo.above) as isize;
+        let rows: Vec<usize> = from.map(|z| z.clamp(0, rows as isize - 1) as usize).collect();
+        let data = data.select(Axis(0), &rows);
+        Slab { data, domain: Domain::Volume, first_row: own.start, halo, references: None }
+    };
+    let bands = || (0..rows).step_by(height).map(|a| a..(a + height).min(rows));
+    if stage.surveys() {
+        for own in bands() {
+            worker.survey(&slab(own, Halo::default()), &mut run)?;
+        }
+        worker.survey_done(&mut run)?;
+    }
+    let parts: Vec<_> = bands().map(|own| worker.process(slab(own, halo), &mut run)).collect::<Result<_>>()?;
+    let views: Vec<_> = parts.iter().map(|part| part.data.view()).collect();
+    Ok(concatenate(Axis(0), &views).expect("parts of one volume"))
+}
+
+/// The numbers of a table, a line for each object.
+fn read_table(path: &Path) -> Vec<Vec<f64>> {
+    let text = std::fs::read_to_string(path).expect("a table");
+    let mut lines = text.lines();
+    let head: Vec<&str> = lines.next().expect("a head").split(',').collect();
+    assert_eq!(&head[..6], ["label", "voxels", "volume_um3", "x_px", "y_px", "z_px"]);
+    lines.map(|line| line.split(',').map(|field| field.parse().expect("a number")).collect()).collect()
+}
+
+/// Each ball is in the table: its number, volume and place. `error_px` is that of the radius and of the place.
+fn assert_balls(table: &[Vec<f64>], balls: &[Ball], size: usize, pixel_um: f64, error_px: f64) {
+    assert_eq!(table.len(), balls.len());
+    let middle = (size as f64 - 1.0) / 2.0;
+    for ball in balls {
+        let here = |line: &&Vec<f64>| {
+            let place = [ball.x + middle, middle - ball.y, ball.z];
+            place.iter().zip(&line[3..6]).all(|(there, found)| (there - found).abs() < error_px)
+        };
+        let line = table.iter().find(here).unwrap_or_else(|| panic!("{ball:?} is not where it is"));
+        // Diameter of a ball of the same volume.
+        assert!((line[15] / pixel_um / 2.0 - ball.r).abs() < error_px, "{ball:?}: {} um", line[15]);
+        assert!((line[2] / line[1] / pixel_um.powi(3) - 1.0).abs() < 1e-12);
+    }
+}
+
+const HEIGHTS: [usize; 4] = [1, 3, 7, 40];
+
+#[test]
+fn balls_of_a_foam_are_counted_measured_and_numbered_across_slabs() {
+    let (size, rows) = (64, 40);
+    let balls = foam(size, rows, 30);
+    let data = volume(size, rows, &balls);
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut expected: Option<(Array3<f32>, Vec<u8>)> = None;
+    for (i, height) in HEIGHTS.into_iter().enumerate() {
+        let ctx = context([1, 2, 3, 4][i]);
+        let labels = through(&ctx, "slice.label", &[], &data, height).expect("labels");
+        let file = dir.path().join("objects.csv");
+        let set = [("file", file.to_str().expect("UTF-8"))];
+        assert_eq!(through(&ctx, "slice.measure", &set, &data, height).expect("the volume"), data);
+        let table = std::fs::read(&file).expect("a table");
+        match &expected {
+            Some(first) => assert_eq!((&labels, &table), (&first.0, &first.1), "slabs of {height}"),
+            None => expected = Some((labels, table)),
+        }
+    }
+    let (labels, _) = expected.expect("results");
+    let table = read_table(&dir.path().join("objects.csv"));
+    // Each voxel is in or out, which of the balls here changes the radius by less than a tenth of a px.
+    assert_balls(&table, &balls, size, 0.5, 0.1);
+    for line in &table {
+        let [number, voxels] = [line[0], line[1]];
+        assert_eq!(labels.iter().filter(|v| f64::from(**v) == number).count() as f64, voxels);
+        assert_eq!(line[12], 2.0, "the mean inside");
+    }
+    // In the order of first voxels.
+    let mut seen = 0.0;
+    for label in labels.iter().filter(|v| **v > 0.0) {
+        assert!(*label <= seen + 1.0, "{label} after {seen}");
+        seen = label.max(seen);
+    }
+    assert_eq!(labels.mapv(|v| v > 0.0), data.mapv(|v| v > 0.0));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing is left beside the table");
+}
+
+#[test]
+fn small_objects_and_values_out_of_range_are_left_out() {
+    let mut data = Array3::zeros((5, 6, 7));
+    data[[0, 0, 0]] = 2.0;
+    data.slice_mut(s![1..3, 2..4, 2..4]).fill(3.0);
+    data[[4, 5, 6]] = 9.0;
+    let ctx = context(2);
+    let label = |set: &[(&str, &str)]| through(&ctx, "slice.label", set, &data, 2).expect("labels");
+    let largest = |labels: Array3<f32>| labels.fold(0f32, |a, b| a.max(*b));
+    assert_eq!(largest(label(&[])), 3.0);
+    let large = label(&[("min_voxels", "2")]);
+    assert_eq!((large[[1, 2, 2]], large[[0, 0, 0]], large[[4, 5, 6]]), (1.0, 0.0, 0.0));
+    let low = label(&[("high", "2.5")]);
+    assert_eq!((low[[0, 0, 0]], low[[1, 2, 2]]), (1.0, 0.0));
+    let refused = through(&ctx, "slice.label", &[("high", "0.5")], &data, 2).expect_err("an empty range").to_string();
+    assert_eq!(refused, "slice.label: low = 1 is above high = 0.5; expected low to be at most high");
+    let nowhere = [("file", "no such folder/objects.csv")];
+    let refused = through(&ctx, "slice.measure", &nowhere, &data, 2).expect_err("no folder").to_string();
+    assert!(refused.contains("is not a file in an existing folder"), "{refused}");
+}
+
+#[test]
+fn filters_are_what_they_say_and_free_of_seams() {
+    let mut numbers = Lcg(2);
+    let noise = Array3::from_shape_simple_fn((9, 11, 8), || numbers.unit() as f32);
+    let ctx = context(2);
+    for (id, set) in [
+        ("slice.median", vec![("size_px", "3"), ("space", "3d")]),
+        ("slice.median", vec![("size_px", "5")]),
+        ("slice.gaussian", vec![("sigma_px", "0.8"), ("space", "3d")]),
+        ("slice.gaussian", vec![("sigma_px", "2")]),
+        ("slice.threshold", vec![("low", "0.5")]),
+    ] {
+        let whole = through(&ctx, id, &set, &noise, 9).expect("a volume");
+        for height in [1, 3, 7] {
+            assert_eq!(through(&ctx, id, &set, &noise, height).expect("a volume"), whole, "{id}, slabs of {height}");
+        }
+        // At a voxel in a corner and one inside: the median by sorting, the Gaussian by its definition in f64.
+        for at in [[0usize, 0, 0], [4, 5, 3], [8, 10, 7]] {
+            let get = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+            let flat = get("space").is_none();
+            let near = |d: [isize; 3]| {
+                let z = if flat { at[0] } else { (at[0] as isize + d[0]).clamp(0, 8) as usize };
+                let [y, x] =
+                    [(at[1], d[1], 10), (at[2], d[2], 7)].map(|(a, d, n)| (a as isize + d).clamp(0, n) as usize);
+                noise[[z, y, x]]
+            };
+            let cube = |r: isize| {
+                let zs = if flat { 0..=0 } else { -r..=r };
+                zs.flat_map(move |z| (-r..=r).flat_map(move |y| (-r..=r).map(move |x| [z, y, x]))).collect::<Vec<_>>()
+            };
+            let found = whole[at];
+            if id == "slice.median" {
+                let r = get("size_px").map_or(1, |v| v.parse::<isize>().expect("a number") / 2);
+                let mut values: Vec<f32> = cube(r).into_iter().map(near).collect();
+                values.sort_by(f32::total_cmp);
+                assert_eq!(found, values[values.len() / 2], "{id} at {at:?}");
+            } else if id == "slice.gaussian" {
+                let sigma: f64 = get("sigma_px").map_or(1.0, |v| v.parse().expect("a number"));
+                let (mut sum, mut all) = (0.0, 0.0);
+                for d in cube((4.0 * sigma).ceil() as isize) {
+                    let r2: isize = d.iter().map(|d| d * d).sum();
+                    let weight = (-0.5 * r2 as f64 / sigma.powi(2)).exp();
+                    (sum, all) = (sum + weight * f64::from(near(d)), all + weight);
+                }
+                // Three sums of some ten terms in f32.
+                assert!((f64::from(found) - sum / all).abs() < 2e-6, "{id} at {at:?}: {found}, {}", sum / all);
+            } else {
+                assert_eq!(found, f32::from(noise[at] >= 0.5));
+            }
+        }
+    }
+    let even = through(&ctx, "slice.median", &[("size_px", "4")], &noise, 9).expect_err("an even size");
+    assert!(even.to_string().contains("expected an odd number"), "{even}");
+    let same = through(&ctx, "slice.gaussian", &[("sigma_px", "0")], &noise, 9).expect("a volume");
+    assert_eq!(same, noise);
+}
+
+/// Counts of a foam with its exact line integrals, 2 /cm in the balls at 20 um a pixel.
+fn scan(size: usize, rows: usize, balls: &[Ball]) -> Scan {
+    let views = 90;
+    let angles = uniform_angles(views, 0.0, PI);
+    let mut frames = Array3::zeros((views, rows, size));
+    for z in 0..rows {
+        let discs: Vec<Ellipse> = balls
+            .iter()
+            .filter(|b| (b.z - z as f64).abs() < b.r)
+            .map(|b| Ellipse::disc(b.x, b.y, (b.r * b.r - (b.z - z as f64).powi(2)).sqrt(), 2.0))
+            .collect();
+        let absorbance = sinogram(&discs, &angles, size, (size as f64 - 1.0) / 2.0, 20.0);
+        frames.slice_mut(s![.., z, ..]).assign(&absorbance.mapv(|a| 60000.0 * (-a).exp()));
+    }
+    let flats = Array3::from_elem((1, rows, size), 60000.0);
+    let source = MemorySource::new(frames, flats, Array2::zeros((rows, size))).expect("a scan");
+    source.into_scan(angles, Some(20.0)).expect("a scan")
+}
+
+#[test]
+fn a_chain_reconstructs_labels_and_measures_and_goes_on_after_a_stop() {
+    let (size, rows) = (64, 40);
+    let balls = foam(size, rows, 30);
+    let scan = scan(size, rows, &balls);
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("objects.csv");
+    let text = format!(
+        "normalise | recon.fbp center_px=31.5 filter=ramp | slice.measure low=1 min_voxels=20 file={} | slice.label low=1 \
+         min_voxels=20 | slice.median size_px=1 space=3d",
+        file.display()
+    );
+    let mut expected: Option<(Array3<f32>, Vec<u8>)> = None;
+    for (height, threads) in HEIGHTS.into_iter().zip(1..) {
+        let ctx = context(threads);
+        let chain = Chain::parse(&ctx.registry(), &text).expect("a chain");
+        let mut sink = MemorySink::new(0, rows, [size, size]);
+        let options = RunOptions { slab_rows: Some(height), ..RunOptions::default() };
+        let summary = chain.run_into(&ctx, &scan, &mut sink, &options, &mut Progress::silent()).expect("a run");
+        assert!(summary.remarks.iter().any(|r| r.contains("gone through 3 times")), "{:?}", summary.remarks);
+        let ran = (sink.volume, std::fs::read(&file).expect("a table"));
+        match &expected {
+            Some(first) => assert_eq!(&ran, first, "slabs of {height}"),
+            None => expected = Some(ran),
+        }
+    }
+    let (volume, table) = expected.expect("results");
+    // The threshold is half of 2 /cm, where an edge that is smeared by the pixels of the detector is in the right place.
+    assert_balls(&read_table(&file), &balls, size, 20.0, 0.25);
+    assert_eq!(volume.fold(0f32, |a, b| a.max(*b)), balls.len() as f32);
+
+    // A single slice writes no table, and a run that is continued looks at all rows again.
+    let ctx = context(2);
+    let chain = Chain::parse(&ctx.registry(), &text).expect("a chain");
+    std::fs::remove_file(&file).expect("the table");
+    chain.preview(&ctx, &scan, 20, &mut Progress::silent()).expect("a slice");
+    assert!(!file.exists(), "a preview has written the table");
+    let out = dir.path().join("rec");
+    let options = RunOptions { slab_rows: Some(4), ..RunOptions::default() };
+    let stop = |r: &wagiri::Report| {
+        if r.done >= 8 { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
+    };
+    let stopped = chain.run(&ctx, &scan, &out, &options, &mut Progress::new(stop)).expect_err("stopped");
+    assert_eq!(stopped.kind(), ErrorKind::Cancelled, "{stopped}");
+    std::fs::remove_file(&file).expect("the table");
+    let options = RunOptions { resume: true, ..options };
+    let rest = chain.run(&ctx, &scan, &out, &options, &mut Progress::silent()).expect("the rest");
+    assert!(rest.found >= 8);
+    assert_eq!(std::fs::read(&file).expect("a table"), table);
+    for z in 0..rows {
+        let slice = read_slice(&out.join(format!("rec{z:05}.tif"))).expect("a slice");
+        assert_eq!(slice, volume.index_axis(Axis(0), z), "slice {z}");
+    }
+}
+
+#[test]
+fn the_command_line_runs_it_on_a_real_scan() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("objects.csv");
+    let scan = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ct-rec-100/s180");
+    let chain = format!(
+        "normalise | recon.fbp pixel_um=10 | slice.gaussian sigma_px=0.7 space=3d | slice.measure low=0.5 file={}",
+        file.display()
+    );
+    let wagiri = |command: &str, out: &Path| {
+        let mut wagiri = Command::new(env!("CARGO_BIN_EXE_wagiri"));
+        wagiri.arg(command).arg(&scan).arg(out).args(["--chain", &chain, "--plugin"]).arg(plugins::slice_tools());
+        let said = wagiri.output().expect("wagiri must start");
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.status.success(), "{text}");
+        text
+    };
+    let said = wagiri("run", &dir.path().join("rec"));
+    assert!(said.contains("the scan is gone through 2 times"), "{said}");
+    assert!(said.contains("slice.measure: ") && said.contains(" objects in 3 slices"), "{said}");
+    assert!(!read_table(&file).is_empty());
+    std::fs::remove_file(&file).expect("the table");
+    let said = wagiri("preview", &dir.path().join("one"));
+    assert!(said.contains("no table is written for a single slice") && !file.exists(), "{said}");
+}
