@@ -2,7 +2,7 @@
 //!
 //! Must not know: anything else of the crate.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 
 /// Result of every fallible function in the crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -151,8 +151,26 @@ impl Error {
     }
 }
 
+/// A message is one line, whatever was quoted in it: line ends and the like are written as in source code.
+struct OneLine<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (mut rest, control) = (text, |c: char| c.is_control());
+        while let Some(at) = rest.find(control) {
+            let (before, after) = rest.split_at(at);
+            self.0.write_str(before)?;
+            let mut after = after.chars();
+            after.next().into_iter().flat_map(char::escape_debug).try_for_each(|c| self.0.write_char(c))?;
+            rest = after.as_str();
+        }
+        self.0.write_str(rest)
+    }
+}
+
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         if !self.place.is_empty() {
             write!(f, "{}: ", self.place)?;
         }
@@ -179,6 +197,8 @@ mod tests {
         let e = Error::invalid("ring.sort", "median window must be odd").with("kernel_px", 4);
         assert_eq!(e.to_string(), "ring.sort: median window must be odd (kernel_px = 4)");
         assert_eq!(e.at("chain").to_string(), "chain: ring.sort: median window must be odd (kernel_px = 4)");
+        let e = Error::invalid("a\nb", "輪\t\u{7}").with("text", "'c\r\n'");
+        assert_eq!(e.to_string(), "a\\nb: 輪\\t\\u{7} (text = 'c\\r\\n')");
     }
 
     #[test]

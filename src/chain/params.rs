@@ -99,7 +99,8 @@ pub(crate) fn parse(stage: &str, info: &ParamInfo, text: &str) -> Result<ParamVa
             _ => Err(bad(format!("a whole number{range}"))),
         },
         ParamKind::Float => match text.parse::<f64>() {
-            Ok(v) if in_range(v) => Ok(ParamValue::Float(v)),
+            // -0 becomes 0, so that a chain that is written down and read again is the same.
+            Ok(v) if in_range(v) => Ok(ParamValue::Float(v + 0.0)),
             _ => Err(bad(format!("a number{range}"))),
         },
         ParamKind::Bool => match text {

@@ -58,7 +58,8 @@ impl StageFactory for Factory {
         if this.is_null() {
             return Err(Error::plugin(id, msg.text()));
         }
-        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), halo: OnceLock::new() }))
+        let threads = setup.threads.max(1) as u64;
+        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), threads, halo: OnceLock::new() }))
     }
 }
 
@@ -95,6 +96,8 @@ fn values(params: &Params) -> Result<(Vec<abi::Value>, Vec<CString>)> {
 pub(super) struct BridgeStage {
     this: *mut c_void,
     desc: Arc<Described>,
+    /// Calls that a parallel stage can have at a time.
+    threads: u64,
     /// Of the first plan; it may not depend on the slab height.
     halo: OnceLock<Halo>,
 }
@@ -208,9 +211,7 @@ impl Stage for BridgeStage {
         let plan = self.raw_plan(input)?;
         let halo = halo(&plan);
         let rows = input.rows.saturating_sub(halo.below + halo.above);
-        // A parallel stage works on at most as many rows at once as the slab has; how many threads there are is not
-        // known here.
-        let calls = if self.desc.serial { 1 } else { rows as u64 };
+        let calls = if self.desc.serial { 1 } else { self.threads.min(rows as u64) };
         Ok(StagePlan {
             // Fits: checked against 2^40 pixels.
             output: SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) },
