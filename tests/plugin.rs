@@ -205,6 +205,7 @@ fn the_guide_shows_the_plugins_that_are_tested() {
     let guide = include_str!("../docs/plugin-guide.md");
     assert!(guide.contains(include_str!("../plugins/example-gain/src/lib.rs")), "the Rust plugin changed");
     assert!(guide.contains(include_str!("../plugins/example-c/gain.c")), "the C plugin changed");
+    assert!(guide.contains(include_str!("../plugins/example-c/level.c")), "the C plugin that surveys changed");
 }
 
 /// With the C compiler that every Unix development machine has beside Rust, which links through it.

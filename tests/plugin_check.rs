@@ -45,7 +45,7 @@ fn the_plugins_of_the_tree_pass() {
     let lines = String::from_utf8(said.stdout).expect("UTF-8");
     for line in [
         "interface 1.1, stages example.gain\n",
-        "ok   example.gain: 1 parameters; NaN and what is out of range are kept away from it\n",
+        "ok   example.gain: 1 parameter; NaN and what is out of range are kept away from it\n",
         "ok   example.gain: runs with its defaults, every pixel of 12 x 16 x 24 is a number\n",
         "ok   example.gain: slabs of 1, 3, 7 and all rows processed: the same bits\n",
         "ok   example.gain: one and several threads, two runs at a time: the same bits\n",

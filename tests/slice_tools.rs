@@ -339,7 +339,7 @@ fn the_command_line_runs_it_on_a_real_scan() {
     };
     let said = wagiri("run", &dir.path().join("rec"));
     assert!(said.contains("the scan is gone through 2 times"), "{said}");
-    assert!(said.contains("slice.measure: ") && said.contains(" objects in 3 slices"), "{said}");
+    assert!(said.contains("slice.measure: objects: ") && said.contains(", slices: 3"), "{said}");
     assert!(!read_table(&file).is_empty());
     std::fs::remove_file(&file).expect("the table");
     let said = wagiri("preview", &dir.path().join("one"));

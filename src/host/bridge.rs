@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Center;
 use crate::slab::{Domain, Halo, RowMap, SlabShape};
 use std::ffi::{CString, c_char, c_void};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use wagiri_plugin::abi;
 
@@ -59,7 +59,8 @@ impl StageFactory for Factory {
             return Err(Error::plugin(id, msg.text()));
         }
         let threads = setup.threads.max(1) as u64;
-        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), threads, halo: OnceLock::new() }))
+        let (halo, works) = (OnceLock::new(), AtomicBool::new(false));
+        Ok(Box::new(BridgeStage { this, desc: self.0.clone(), threads, halo, works }))
     }
 }
 
@@ -100,6 +101,8 @@ pub(super) struct BridgeStage {
     threads: u64,
     /// Of the first plan; it may not depend on the slab height.
     halo: OnceLock<Halo>,
+    /// The log has its name.
+    works: AtomicBool,
 }
 
 // SAFETY: by the interface, what `create` returned may be used from any thread, several at once.
@@ -182,6 +185,9 @@ impl BridgeStage {
 
     /// Mutable state for one thread.
     pub(super) fn plugin_worker(&self, plan: &StagePlan) -> Result<PluginWorker> {
+        if !self.works.swap(true, Ordering::Relaxed) {
+            log::info!("{}: a stage of a plugin begins to work", self.desc.info.id);
+        }
         let Some(worker_new) = self.desc.worker_new else { return Ok(PluginWorker { raw: self.this, free: None }) };
         let raw_plan = abi::StagePlan {
             struct_size: size_of::<abi::StagePlan>() as u32,

@@ -49,7 +49,8 @@ impl Display for Finding {
 /// several shapes and slab heights (the same bits), one and many threads (the same bits), zeros, a wish to stop. Pixels that
 /// are not numbers or not written, and failures without a reason, are found on the way.
 ///
-/// `tell` gets each finding as it is made, so that those before a crash are not lost. Returns all of them.
+/// `tell` gets each finding as it is made, so that those before a crash are not lost: the first of a stage before any of its
+/// functions is called. Returns all of them.
 pub fn check_plugin(path: &Path, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let mut report = Report { place: path.display().to_string(), tell, findings: Vec::new() };
     // Its errors begin with the path, which is the place already.
@@ -71,7 +72,6 @@ pub fn check_plugin(path: &Path, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding>
     }
     for factory in &stages {
         report.place = factory.info().id.to_owned();
-        log::info!("{}: the check runs this stage", report.place);
         Trial { factory: &**factory, contexts: &contexts }.all(&mut report);
     }
     report.findings
@@ -248,7 +248,7 @@ impl Trial<'_> {
         }
         Ok(match info.params.len() {
             0 => "takes no parameters".into(),
-            n => format!("{n} parameters; NaN and what is out of range are kept away from it"),
+            n => format!("{}; NaN and what is out of range are kept away from it", count(n, "parameter")),
         })
     }
 
@@ -323,7 +323,10 @@ impl Trial<'_> {
                 }
             }
         }
-        let runs = format!("runs with {tried} values at the ends of its parameters");
+        if tried == 0 {
+            return Ok("has no parameters with ends to try".into());
+        }
+        let runs = format!("runs with {} at the ends of its parameters", count(tried, "value"));
         Ok(if remarks.is_empty() { runs } else { format!("{runs}, or says why not: {}", remarks.join(", ")) })
     }
 
@@ -385,6 +388,10 @@ fn lawful(e: &Error) -> std::result::Result<String, String> {
 fn words(e: &Error) -> String {
     let text = e.to_string();
     text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned())
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn size([rows, a, b]: [usize; 3]) -> String {

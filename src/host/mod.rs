@@ -51,7 +51,11 @@ pub fn load(path: &Path) -> Result<Vec<Box<dyn StageFactory>>> {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
             let stages = describe::stages(entry).map_err(refused)?;
-            log::info!("{}: loaded a plugin with {} stages", path.display(), stages.len());
+            log::info!(
+                "{}: loaded a plugin, stages: {}",
+                path.display(),
+                stages.iter().map(|s| s.info.id).collect::<Vec<_>>().join(", ")
+            );
             new.insert(stages.into_iter().map(Arc::new).collect())
         }
     };

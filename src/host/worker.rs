@@ -22,9 +22,7 @@ pub(super) struct BridgeWorker<'s> {
 impl<'s> BridgeWorker<'s> {
     /// Makes the first worker of the plugin, so that its failure shows before the run.
     pub(super) fn new(stage: &'s BridgeStage, plan: StagePlan) -> Result<Self> {
-        let idle = Mutex::new(vec![stage.plugin_worker(&plan)?]);
-        log::info!("{}: a stage of a plugin begins to work", stage.desc().info.id);
-        Ok(BridgeWorker { stage, plan, idle })
+        Ok(BridgeWorker { stage, plan, idle: Mutex::new(vec![stage.plugin_worker(&plan)?]) })
     }
 
     /// One call with a worker that nobody else uses. `None` if the run is to stop, for then what the call left behind is

@@ -62,7 +62,7 @@ impl Stage for Label {
                 format!("there are {count} objects, at most {MOST_OBJECTS} can be numbered; raise min_voxels").into()
             );
         }
-        host.log(LogLevel::Info, &format!("{count} objects in {} slices", found.slices()));
+        host.log(LogLevel::Info, &format!("objects: {count}, slices: {}", found.slices()));
         *work = Work::Paints(found);
         Ok(())
     }

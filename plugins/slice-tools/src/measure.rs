@@ -206,7 +206,7 @@ impl Stage for Measure {
     fn survey_done(&self, finder: &mut Self::Worker, host: &Host) -> Result<()> {
         let found = finder.take().ok_or("there are no rows")?.finish();
         let count = found.objects.len();
-        host.log(LogLevel::Info, &format!("{count} objects in {} slices", found.slices()));
+        host.log(LogLevel::Info, &format!("objects: {count}, slices: {}", found.slices()));
         match &self.file {
             None => host.log(LogLevel::Info, "no table is written, for file is empty"),
             // A preview must not replace the table of the volume.

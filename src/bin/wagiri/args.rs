@@ -77,14 +77,14 @@ pub fn command() -> Command {
             Command::new("stages")
                 .about("List the stages, or describe one with its parameters")
                 .arg(Arg::new("id").value_name("ID"))
-                .args([plugin_arg(), log_arg()]),
+                .args([plugin_arg(), log_arg("info")]),
         )
         .subcommand(
             Command::new("plugin").about("For authors of plugins").subcommand_required(true).subcommand(
                 Command::new("check")
                     .about("Load a plugin library and try each of its stages; runs its code")
                     .arg(Arg::new("file").required(true).value_name("FILE").help("The shared library"))
-                    .arg(log_arg()),
+                    .arg(log_arg("warn")),
             ),
         )
 }
@@ -112,8 +112,8 @@ fn plugin_arg() -> Arg {
     option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
 }
 
-fn log_arg() -> Arg {
-    option("log", "LEVEL", "error, warn, info or debug (tells each call of a plugin)").default_value("info")
+fn log_arg(default: &'static str) -> Arg {
+    option("log", "LEVEL", "error, warn, info or debug (tells each call of a plugin)").default_value(default)
 }
 
 fn progress_arg() -> Arg {
@@ -127,7 +127,7 @@ fn machine_args() -> [Arg; 5] {
         option("memory-gb", "GB", "Memory budget; default half of what is free"),
         option("device", "NAME", "auto, cpu or gpu"),
         plugin_arg(),
-        log_arg(),
+        log_arg("info"),
     ]
 }
 
@@ -191,7 +191,8 @@ pub fn describe(info: &ParamInfo) -> String {
     if let Some((lo, hi)) = info.range {
         text += &format!(" [{lo} to {hi}]");
     }
-    text + &format!(" (default {})", info.default)
+    let default = info.default.to_string();
+    text + &format!(" (default {})", if default.is_empty() { "empty" } else { &default })
 }
 
 /// Threads, memory, device, plugins.

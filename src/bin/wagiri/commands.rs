@@ -3,7 +3,7 @@
 use crate::json::Line;
 use crate::picture::{self, Panel};
 use crate::terminal::{
-    human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
+    complain, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
 };
 use crate::{args, job};
 use clap::ArgMatches;
@@ -323,7 +323,15 @@ fn plugin(m: &ArgMatches) -> Result<()> {
         return Err(Error::internal("wagiri plugin", "a command without code"));
     };
     let file = args::text(m, "file").unwrap_or_default();
-    let findings = wagiri::check_plugin(Path::new(file), &mut |finding| say!("{finding}"));
+    let mut place = String::new();
+    let findings = wagiri::check_plugin(Path::new(file), &mut |finding| {
+        // Told before the stage runs for the first time: if it crashes, this is the last line.
+        if place != finding.place {
+            place.clone_from(&finding.place);
+            complain(format_args!("checking {place}"));
+        }
+        say!("{finding}");
+    });
     match findings.iter().filter(|finding| !finding.good).count() {
         0 => Ok(()),
         bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
