@@ -80,7 +80,7 @@ impl Measures {
     /// Area of the surface in faces of voxels, by Crofton's formula: from how often lines in the 13 directions of a voxel's
     /// neighbours cross the surface, each direction weighted by the part of the sphere that is nearest to it (G. Lehmann
     /// and D. Legland, Insight Journal 2012, hal-02811118). Right on average over all orientations; a plane along the voxels
-    /// comes out a tenth too small. Where objects touch by an edge or a corner only, each loses half of the contact.
+    /// comes out 7 % too small. Where objects touch by an edge or a corner only, each loses half of the contact.
     pub fn surface(&self) -> f64 {
         let pairs = [
             0.5 * self.pairs2[0] as f64 + self.pairs_x as f64,

@@ -71,9 +71,16 @@ pub struct Finder<T> {
     of_runs: Vec<u32>,
     keep_all: bool,
     before: SliceRuns,
-    /// For each label one that is united with it and not larger.
-    parent: Vec<u32>,
-    tallies: Vec<T>,
+    labels: Labels<T>,
+}
+
+/// A line that has been seen, beside the one in work.
+struct Line<'a> {
+    runs: &'a [Stretch],
+    /// Where the labels of its runs begin in `of_runs`.
+    first: usize,
+    /// Steps in y and z to get there.
+    steps: usize,
 }
 
 /// The objects of a volume.
@@ -99,8 +106,7 @@ impl<T: Tally> Finder<T> {
             of_runs: Vec::new(),
             keep_all,
             before: SliceRuns::default(),
-            parent: Vec::new(),
-            tallies: Vec::new(),
+            labels: Labels { parent: Vec::new(), tallies: Vec::new() },
         }
     }
 
@@ -117,73 +123,52 @@ impl<T: Tally> Finder<T> {
             old = 0;
         }
         let new = self.of_runs.len();
+        let mut touching = Vec::new();
         for y in 0..runs.lines.len() - 1 {
-            // The neighbouring lines that have been seen: line, label of its first run, steps in y and z.
             let mut lines = Vec::with_capacity(4);
             if !self.before.lines.is_empty() {
-                for y_before in y.saturating_sub(1)..(y + 2).min(self.before.lines.len() - 1) {
-                    lines.push((
-                        &self.before.runs[self.before.line(y_before)],
-                        old + self.before.lines[y_before],
-                        1,
-                        y_before.abs_diff(y),
-                    ));
+                for there in y.saturating_sub(1)..(y + 2).min(self.before.lines.len() - 1) {
+                    let (line, steps) = (self.before.line(there), 1 + there.abs_diff(y));
+                    lines.push(Line { first: old + line.start, runs: &self.before.runs[line], steps });
                 }
             }
             if y > 0 {
-                lines.push((&runs.runs[runs.line(y - 1)], new + runs.lines[y - 1], 0, 1));
+                let line = runs.line(y - 1);
+                lines.push(Line { first: new + line.start, runs: &runs.runs[line], steps: 1 });
             }
             let mut at = [0; 4];
             for i in runs.line(y) {
                 let run = runs.runs[i];
-                let mut label = None;
-                for (at, (line, labels, dz, dy)) in at.iter_mut().zip(&lines) {
+                touching.clear();
+                for (at, line) in at.iter_mut().zip(&lines) {
                     // Runs that end before this one begins, corners included, touch none of the later ones.
-                    while line.get(*at).is_some_and(|other| other.end < run.start) {
+                    while line.runs.get(*at).is_some_and(|other| other.end < run.start) {
                         *at += 1;
                     }
-                    let touching = line[*at..].iter().enumerate().take_while(|(_, other)| other.start <= run.end);
-                    for (k, other) in touching {
-                        let theirs = self.of_runs[labels + *at + k];
-                        let connected = self.rules.corners || (dz + dy == 1 && overlap(run, *other, 0) > 0);
-                        if connected {
-                            label = Some(
-                                label.map_or(theirs, |mine| unite(&mut self.parent, &mut self.tallies, mine, theirs)),
-                            );
-                        }
+                    let others = line.runs[*at..].iter().zip(line.first + *at..);
+                    let others = others.take_while(|(other, _)| other.start <= run.end);
+                    touching.extend(others.map(|(other, number)| (*other, self.of_runs[number], line.steps)));
+                }
+                let mut label = None;
+                for (other, theirs, steps) in &touching {
+                    if self.rules.corners || (*steps == 1 && overlap(run, *other, 0) > 0) {
+                        label = Some(label.map_or(*theirs, |mine| self.labels.unite(mine, *theirs)));
                     }
                 }
                 let label = match label {
-                    Some(label) => root(&mut self.parent, label),
-                    None => {
-                        let new = u32::try_from(self.parent.len());
-                        let new = new.map_err(|_| {
-                            Failure::from("there are more than 4294967295 pieces of objects; raise low")
-                        })?;
-                        self.parent.push(new);
-                        self.tallies.push(T::default());
-                        new
-                    }
+                    Some(label) => self.labels.root(label),
+                    None => self.labels.new_one()?,
                 };
                 self.of_runs.push(label);
-                self.tallies[label as usize].add(
-                    &slice[y * self.cols..][run.start as usize..run.end as usize],
-                    run,
-                    y,
-                    z,
-                );
-                // Told last, when both runs have their label.
-                for (at, (line, labels, dz, dy)) in at.iter().zip(&lines) {
-                    let touching = line[*at..].iter().enumerate().take_while(|(_, other)| other.start <= run.end);
-                    for (k, other) in touching {
-                        let theirs = root(&mut self.parent, self.of_runs[labels + at + k]);
-                        for dx in -1..=1i64 {
-                            let count = overlap(run, *other, dx);
-                            let class = dz + dy + dx.unsigned_abs() as usize - 1;
-                            if count > 0 {
-                                self.tallies[label as usize].neighbours(class, count);
-                                self.tallies[theirs as usize].neighbours(class, count);
-                            }
+                let voxels = &slice[y * self.cols..][run.start as usize..run.end as usize];
+                self.labels.tallies[label as usize].add(voxels, run, y, z);
+                for (other, theirs, steps) in &touching {
+                    for dx in -1..=1i64 {
+                        let (class, count) = (steps + dx.unsigned_abs() as usize - 1, overlap(run, *other, dx));
+                        if count > 0 {
+                            self.labels.tallies[label as usize].neighbours(class, count);
+                            let theirs = self.labels.root(*theirs);
+                            self.labels.tallies[theirs as usize].neighbours(class, count);
                         }
                     }
                 }
@@ -196,8 +181,9 @@ impl<T: Tally> Finder<T> {
 
     /// No more slices come.
     pub fn finish(self) -> Objects<T> {
-        let (mut numbers, mut objects) = (Vec::with_capacity(self.parent.len()), Vec::new());
-        for (label, (&parent, tally)) in self.parent.iter().zip(self.tallies).enumerate() {
+        let Labels { parent, tallies } = self.labels;
+        let (mut numbers, mut objects) = (Vec::with_capacity(parent.len()), Vec::new());
+        for (label, (parent, tally)) in parent.into_iter().zip(tallies).enumerate() {
             // A parent is not larger than its label, so its number is known.
             let number = if parent as usize != label {
                 numbers[parent as usize]
@@ -244,23 +230,41 @@ fn overlap(a: Stretch, b: Stretch, dx: i64) -> u64 {
     (end - start).max(0) as u64
 }
 
-/// The smallest label that is united with `label`.
-fn root(parent: &mut [u32], mut label: u32) -> u32 {
-    while parent[label as usize] != label {
-        // Halves the way for the next time.
-        parent[label as usize] = parent[parent[label as usize] as usize];
-        label = parent[label as usize];
-    }
-    label
+/// Labels and which of them are one object.
+#[derive(Debug)]
+struct Labels<T> {
+    /// For each label one that is united with it and not larger.
+    parent: Vec<u32>,
+    /// What was counted of each; of united ones with the smallest.
+    tallies: Vec<T>,
 }
 
-fn unite<T: Tally>(parent: &mut [u32], tallies: &mut [T], a: u32, b: u32) -> u32 {
-    let (a, b) = (root(parent, a), root(parent, b));
-    let (low, high) = (a.min(b), a.max(b));
-    if low != high {
-        parent[high as usize] = low;
-        let other = std::mem::take(&mut tallies[high as usize]);
-        tallies[low as usize].unite(other);
+impl<T: Tally> Labels<T> {
+    fn new_one(&mut self) -> Result<u32> {
+        let label = u32::try_from(self.parent.len());
+        let label = label.map_err(|_| Failure::from("there are more than 4294967295 pieces of objects; raise low"))?;
+        self.parent.push(label);
+        self.tallies.push(T::default());
+        Ok(label)
     }
-    low
+    /// The smallest label that is united with `label`.
+    fn root(&mut self, mut label: u32) -> u32 {
+        while self.parent[label as usize] != label {
+            // Halves the way for the next time.
+            self.parent[label as usize] = self.parent[self.parent[label as usize] as usize];
+            label = self.parent[label as usize];
+        }
+        label
+    }
+    /// The label of both from now on.
+    fn unite(&mut self, a: u32, b: u32) -> u32 {
+        let (a, b) = (self.root(a), self.root(b));
+        let (low, high) = (a.min(b), a.max(b));
+        if low != high {
+            self.parent[high as usize] = low;
+            let other = std::mem::take(&mut self.tallies[high as usize]);
+            self.tallies[low as usize].unite(other);
+        }
+        low
+    }
 }
