@@ -185,6 +185,18 @@ fn a_plan_before_the_halo_is_known_is_no_error() {
 }
 
 #[test]
+fn the_output_of_a_plugin_is_in_the_plan() {
+    // It never works in place, though it keeps the size.
+    let ctx = context(1);
+    ctx.load_plugin(gain()).unwrap();
+    let registry = ctx.registry();
+    let factory = registry.find("example.gain").unwrap();
+    let stage = factory.create(&Params::defaults(factory.info()), &setup()).unwrap();
+    let plan = stage.plan(SlabShape { domain: Domain::Volume, rows: 7, dims: [4, 6] }).unwrap();
+    assert_eq!(plan.scratch_bytes, 7 * 4 * 6 * 4);
+}
+
+#[test]
 fn files_that_are_no_library_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {

@@ -218,11 +218,15 @@ impl Stage for BridgeStage {
         let halo = halo(&plan);
         let rows = input.rows.saturating_sub(halo.below + halo.above);
         let calls = if self.desc.serial { 1 } else { self.threads.min(rows as u64) };
+        // Fits: checked against 2^40 pixels.
+        let output = SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) };
+        let bytes = |shape: SlabShape| shape.row_bytes() * shape.rows as u64;
+        // The planner takes a stage that keeps the size for one that works in place. A plugin never does.
+        let beside = if bytes(output) == bytes(input) { bytes(output) } else { 0 };
         Ok(StagePlan {
-            // Fits: checked against 2^40 pixels.
-            output: SlabShape { domain: self.desc.info.output, rows, dims: plan.dims.map(|d| d as usize) },
+            output,
             halo,
-            scratch_bytes: plan.scratch_bytes.saturating_mul(calls),
+            scratch_bytes: plan.scratch_bytes.saturating_mul(calls).saturating_add(beside),
             // One is a few operations, about two nanoseconds, for each pixel.
             cost_per_row: plan.cost_per_row * 2.0 * (plan.dims[0] * plan.dims[1]) as f64,
             rows: RowMap::default(),

@@ -2,16 +2,21 @@
 //! something of their kind, for no host can check more; everything else is nonsense.
 
 use super::bridge::Factory;
+use super::describe::Described;
 use super::{describe, loader};
-use crate::chain::{Params, Registry};
-use crate::error::Error;
+use crate::chain::{Params, Registry, Setup, StageFactory};
+use crate::error::{Error, ErrorKind};
+use crate::geometry::{Center, Geometry};
+use crate::scan::ScanShape;
+use crate::slab::{Domain, SlabShape};
+use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wagiri_plugin::abi;
 
 /// At least this many, then more until the time is over.
-const LEAST: usize = 10_000;
+static LEAST: usize = 10_000;
 const MOST: usize = 200_000;
 const TIME: Duration = Duration::from_secs(15);
 
@@ -28,6 +33,12 @@ impl Numbers {
     }
     fn bits(&mut self) -> u64 {
         (self.below(1 << 31) as u64) << 33 | (self.below(1 << 31) as u64) << 2
+    }
+    fn float(&mut self) -> f64 {
+        match self.below(3) {
+            0 => f64::from_bits(self.bits()),
+            _ => self.pick(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, 1e308, 5e-324]),
+        }
     }
     /// A number near the border of something, or any.
     fn number(&mut self) -> u32 {
@@ -47,16 +58,34 @@ unsafe extern "C" fn create(
     _: *mut c_char,
     _: usize,
 ) -> *mut c_void {
-    std::ptr::null_mut()
+    (&raw const LEAST).cast_mut().cast()
 }
+thread_local! {
+    /// Where the nonsense of `plan` comes from.
+    static PLANS: RefCell<Numbers> = const { RefCell::new(Numbers(9)) };
+}
+
 unsafe extern "C" fn plan(
     _: *const c_void,
     _: *const abi::SlabShape,
-    _: *mut abi::StagePlan,
+    out: *mut abi::StagePlan,
     _: *mut c_char,
     _: usize,
 ) -> i32 {
-    abi::OK
+    // SAFETY: the host's own, for this call.
+    let out = unsafe { &mut *out };
+    PLANS.with_borrow_mut(|n| {
+        let large = |n: &mut Numbers| n.bits() >> n.below(64);
+        match n.below(6) {
+            0 => out.halo_below = n.number(),
+            1 => out.halo_above = n.number(),
+            2 => out.dims[n.below(2)] = large(n),
+            3 => out.scratch_bytes = large(n),
+            4 => out.cost_per_row = n.float(),
+            _ => return n.number() as i32,
+        }
+        abi::OK
+    })
 }
 unsafe extern "C" fn worker_new(_: *const c_void, _: *const abi::StagePlan, _: *mut c_char, _: usize) -> *mut c_void {
     std::ptr::null_mut()
@@ -272,10 +301,6 @@ impl Plugin {
                 let i = n.below(self.params.len());
                 let words = self.words.as_ptr();
                 let p = &mut self.params[i];
-                let bound = |n: &mut Numbers| match n.below(3) {
-                    0 => f64::from_bits(n.bits()),
-                    _ => n.pick(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, 1e308, 5e-324]),
-                };
                 match n.below(11) {
                     0 => p.struct_size = n.number(),
                     1 | 2 => p.kind = n.number() as i32,
@@ -283,8 +308,8 @@ impl Plugin {
                     4 => p.unit = texts.any(n),
                     5 => p.help = texts.any(n),
                     6 => p.default_text = texts.any(n),
-                    7 => p.min = bound(n),
-                    8 => p.max = bound(n),
+                    7 => p.min = n.float(),
+                    8 => p.max = n.float(),
                     9 => {
                         p.choices = if null_sometimes(n) { std::ptr::null() } else { words };
                         // Within the room, or more than the host reads.
@@ -364,4 +389,36 @@ fn corrupted_descriptions_give_a_sentence_and_never_a_crash() {
         "{accepted} of {tried} accepted, {} messages",
         messages.len()
     );
+}
+
+/// Plans that make no sense are refused; the others have sizes that no sum of the planner can overflow.
+#[test]
+fn nonsense_in_plans_is_refused() {
+    let texts = Texts::new();
+    let plugin = Plugin::new(&texts);
+    // SAFETY: a good entry.
+    let entry = unsafe { loader::read_entry(&plugin.entry) }.expect("an entry");
+    let stage = Arc::new(describe::stages(entry).expect("stages").swap_remove(0));
+    let factory = Factory::new(Arc::new(Described { destroy: None, ..Arc::into_inner(stage).expect("the only one") }));
+    let params = Params::defaults(factory.info());
+    let geometry = Geometry { angles_rad: vec![0.0; 4], center: Center::Fixed(3.0), pixel_um: 1.0 };
+    let shape = ScanShape { views: 4, rows: 50, cols: 6, flats: 1 };
+    let setup = Setup { shape, geometry, edge_over_mean: 0.0, threads: 8 };
+    let mut accepted = 0;
+    for i in 0..LEAST {
+        let made = factory.create(&params, &setup).expect("a stage");
+        match made.plan(SlabShape { domain: Domain::Volume, rows: 1 + i % 300, dims: [6, 6] }) {
+            Ok(plan) => {
+                accepted += 1;
+                assert!(plan.halo.below.max(plan.halo.above) <= 1 << 16 && plan.output.rows <= 300);
+                assert!(plan.output.row_bytes() > 0 && plan.output.row_bytes() <= 1 << 42);
+                assert!(plan.cost_per_row.is_finite() && plan.cost_per_row >= 0.0);
+            }
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::Plugin);
+                assert_eq!(e.to_string().lines().count(), 1);
+            }
+        }
+    }
+    assert!((LEAST / 10..LEAST).contains(&accepted), "{accepted}");
 }

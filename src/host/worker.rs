@@ -7,7 +7,7 @@ use super::{NOT_A_NUMBER, NOT_ASKED, OTHER_DIMS};
 use crate::chain::{Run, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::slab::{Domain, Halo, References, Slab};
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{ArrayView3, s};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use wagiri_plugin::abi;
@@ -69,8 +69,7 @@ impl Worker for BridgeWorker<'_> {
         let rows = slab.data.shape()[0].saturating_sub(need.below + need.above);
 
         let input = slab.data.as_standard_layout();
-        // NaN shows which pixels a plugin forgot to write.
-        let mut output = Array3::from_elem((rows, dims[0], dims[1]), f32::NAN);
+        let mut output = run.array([rows, dims[0], dims[1]]);
         let (Some(from), Some(to)) = (input.as_slice(), output.as_slice_mut()) else { return Err(not_contiguous(id)) };
         let job = Job {
             worker: self,
@@ -92,6 +91,7 @@ impl Worker for BridgeWorker<'_> {
             _ => None,
         };
         drop(input);
+        run.recycle(slab.data);
         let domain = self.stage.desc().info.output;
         Ok(Slab { data: output, domain, first_row: slab.first_row, halo: halo_left, references })
     }
@@ -194,6 +194,8 @@ impl Job<'_> {
             halo_above: self.plan.halo_above,
             data: from.as_ptr(),
         };
+        // Shows which pixels a plugin forgot to write.
+        to.fill(f32::NAN);
         let out = abi::SlabOut {
             struct_size: size_of::<abi::SlabOut>() as u32,
             domain: domain(info.output),
