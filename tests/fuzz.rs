@@ -98,13 +98,16 @@ fn fuzz(seeds: &[&str], tokens: &[&str], seed: u64) {
                 accepted += 1;
                 // What was understood can be written down, and is understood as the same.
                 let line = chain.to_string();
-                let again = Chain::parse(&registry, &line).unwrap_or_else(|e| panic!("{text:?} gave {line:?}: {e}"));
-                assert_eq!(again.to_string(), line, "from {text:?}");
                 let values = |chain: &Chain| {
                     let values = chain.params().map(|p| p.iter().map(|(p, v)| (p.name, v.clone())).collect::<Vec<_>>());
                     format!("{:?}", values.collect::<Vec<_>>())
                 };
-                assert_eq!(values(&again), values(&chain), "{text:?} gave {line:?}");
+                for written in [&line, &chain.to_toml()] {
+                    let again = Chain::parse(&registry, written);
+                    let again = again.unwrap_or_else(|e| panic!("{text:?} gave {written:?}: {e}"));
+                    assert_eq!(again.to_string(), line, "from {text:?}");
+                    assert_eq!(values(&again), values(&chain), "{text:?} gave {written:?}");
+                }
             }
             Err(e) => {
                 let message = e.to_string();
@@ -212,6 +215,88 @@ const LINE_TOKENS: &[&str] = &[
 #[test]
 fn corrupted_chain_lines_give_a_sentence_and_never_a_crash() {
     fuzz(LINES, LINE_TOKENS, 1);
+}
+
+const FILES: &[&str] = &[
+    "[[stage]]\nid = \"normalise\"\nair = \"edges\"\n\n[[stage]]\nid = \"recon.fbp\"\ncenter_px = 1023.5\n",
+    "# a chain\n[[stage]]\nid = 'raw'\n[[stage]]\nid = 'normalise' # counts\nrepair = false\n[[stage]]\nid = 'ring.sort'\nkernel_px = 7\n",
+    "[[stage]]\nid = \"test.echo\"\nname = \"\"\"two\nlines \\u00e9\"\"\"\nlevel = -2.5e-3\non = true\n[[stage]]\nid = \"write.tiff\"\ntype = \"u8\"\nmin = 0\n",
+];
+
+const FILE_TOKENS: &[&str] = &[
+    "\n",
+    "\n",
+    "\n",
+    " = ",
+    " = ",
+    "=",
+    "[[stage]]",
+    "[[stage]]\n",
+    "[stage]",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    ",",
+    ".",
+    "#",
+    "stage",
+    "stages",
+    "id",
+    "id = ",
+    "\"",
+    "\"\"\"",
+    "'",
+    "'''",
+    "\\",
+    "\\u12",
+    "\\ud800",
+    "\0",
+    "\u{7}",
+    "\u{feff}",
+    "輪切り",
+    " ",
+    "\t",
+    "\r",
+    "\"normalise\"",
+    "'ring.sort'",
+    "\"recon.fbp\"",
+    "\"write.tiff\"",
+    "\"test.echo\"",
+    "\"volume\"",
+    "kernel_px = ",
+    "center_px = ",
+    "pixel_um = ",
+    "name = ",
+    "type = ",
+    "min = ",
+    "path = ",
+    "true",
+    "false",
+    "7",
+    "1.5",
+    "-0.0",
+    "+1",
+    "1e999",
+    "nan",
+    "inf",
+    "-inf",
+    "0x1f",
+    "0b1",
+    "1_000",
+    "99999999999999999999",
+    "1979-05-27T07:32:00Z",
+    "[1, 2]",
+    "{ a = 1 }",
+    "\"auto\"",
+    "\"u16\"",
+];
+
+#[test]
+fn corrupted_chain_files_give_a_sentence_and_never_a_crash() {
+    fuzz(FILES, FILE_TOKENS, 2);
 }
 
 #[test]

@@ -6,15 +6,15 @@ mod common;
 mod plugins;
 
 use common::{Ellipse, Lcg, sinogram};
-use ndarray::{Array2, Array3, Axis, concatenate, s};
+use ndarray::{Array2, Array3, Axis, s};
 use std::f64::consts::PI;
 use std::path::Path;
 use std::process::Command;
-use wagiri::chain::{Params, Run, RunOptions, Setup};
-use wagiri::geometry::{Center, Geometry, uniform_angles};
+use wagiri::chain::RunOptions;
+use wagiri::geometry::uniform_angles;
 use wagiri::io::{MemorySink, read_slice};
-use wagiri::scan::{MemorySource, ScanShape};
-use wagiri::{Chain, Context, ContextOptions, Domain, ErrorKind, Halo, Progress, Result, Scan, Slab, SlabShape};
+use wagiri::scan::{MemoryRows, MemorySource};
+use wagiri::{Chain, Context, ContextOptions, ErrorKind, Progress, Result, Scan};
 
 /// In px; `y` is up from the axis, as in slices.
 #[derive(Clone, Copy, Debug)]
@@ -58,49 +58,15 @@ fn context(threads: usize) -> Context {
     ctx
 }
 
-/// A volume through one stage, surveyed and processed in slabs of `height` rows; at its ends slices are repeated.
+/// A volume through one stage in slabs of `height` rows.
 fn through(ctx: &Context, id: &str, set: &[(&str, &str)], data: &Array3<f32>, height: usize) -> Result<Array3<f32>> {
-    let registry = ctx.registry();
-    let factory = registry.find(id)?;
-    let mut params = Params::defaults(factory.info());
-    for (name, text) in set {
-        params.set_text(name, text)?;
-    }
-    let (rows, size) = (data.len_of(Axis(0)), data.len_of(Axis(2)));
-    let geometry = Geometry {
-        angles_rad: uniform_angles(4, 0.0, PI),
-        center: Center::Fixed(size as f64 / 2.0 - 0.5),
-        pixel_um: 0.5,
-    };
-    let setup = Setup {
-        shape: ScanShape { views: 4, rows, cols: size, flats: 1 },
-        geometry,
-        edge_over_mean: 0.0,
-        threads: ctx.threads(),
-    };
-    let stage = factory.create(&params, &setup)?;
-    let dims = [data.len_of(Axis(1)), size];
-    let shape = |rows| SlabShape { domain: Domain::Volume, rows, dims };
-    let halo = stage.plan(shape(1))?.halo;
-    let mut worker = stage.worker(&stage.plan(shape(height + halo.below + halo.above))?)?;
-    let mut progress = Progress::silent();
-    let mut run = Run::single(ctx, &mut progress, rows);
-    let slab = |own: std::ops::Range<usize>, halo: Halo| {
-        let from = own.start as isize - halo.below as isize..(own.end + halo.above) as isize;
-        let rows: Vec<usize> = from.map(|z| z.clamp(0, rows as isize - 1) as usize).collect();
-        let data = data.select(Axis(0), &rows);
-        Slab { data, domain: Domain::Volume, first_row: own.start, halo, references: None }
-    };
-    let bands = || (0..rows).step_by(height).map(|a| a..(a + height).min(rows));
-    if stage.surveys() {
-        for own in bands() {
-            worker.survey(&slab(own, Halo::default()), &mut run)?;
-        }
-        worker.survey_done(&mut run)?;
-    }
-    let parts: Vec<_> = bands().map(|own| worker.process(slab(own, halo), &mut run)).collect::<Result<_>>()?;
-    let views: Vec<_> = parts.iter().map(|part| part.data.view()).collect();
-    Ok(concatenate(Axis(0), &views).expect("parts of one volume"))
+    let set: String = set.iter().map(|(name, text)| format!(" {name}=\"{text}\"")).collect();
+    let chain = Chain::parse(&ctx.registry(), &format!("volume | {id}{set}")).expect("a chain");
+    let scan = MemoryRows::volume(data.clone()).into_scan(Vec::new(), Some(0.5)).expect("a volume");
+    let mut sink = MemorySink::new(0, data.len_of(Axis(0)), [data.len_of(Axis(1)), data.len_of(Axis(2))]);
+    let options = RunOptions { slab_rows: Some(height), ..RunOptions::default() };
+    chain.run_into(ctx, &scan, &mut sink, &options, &mut Progress::silent())?;
+    Ok(sink.volume)
 }
 
 /// The numbers of a table, a line for each object.

@@ -39,7 +39,7 @@ impl Stage for Level {
         self.0
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
-        Ok(StagePlan { output: input, halo: HALO, scratch_bytes: 0, cost_per_row: 1.0 })
+        Ok(StagePlan { halo: HALO, cost_per_row: 1.0, ..StagePlan::new(input) })
     }
     fn surveys(&self) -> bool {
         self.2

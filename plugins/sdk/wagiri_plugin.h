@@ -188,8 +188,8 @@ typedef struct wagiri_stage_desc {
      only. The host then goes through the rows once more, before any `process` of the same worker. A host of interface
      1.0 does not know these: refuse in `create` if host->abi < 0x00010001. */
   /* [worker] A slab without halo. Slabs come in order, each row once: all rows that `process` will be given, but for
-     those beyond the ends of the detector, which repeat the last one. scratch as in `process`. What is found may not
-     depend on the height of the slabs. */
+     those before the first and behind the last row that there is, for which these stand. scratch as in `process`. What is
+     found may not depend on the height of the slabs. */
   int32_t (*survey)(void *worker, const wagiri_host *host, const wagiri_slab *in, char *msg, size_t cap);
   /* [worker] All rows have been surveyed. */
   int32_t (*survey_done)(void *worker, const wagiri_host *host, char *msg, size_t cap);

@@ -225,8 +225,11 @@ impl Chain {
             core_s: 1e-9 * plan.cost_per_row * slices * plan.output.rows as f64 / cut.part_rows as f64,
         };
         let stages: Vec<PlannedStage> = ids.zip(&plans).map(planned).collect();
+        let core_s = |stages: &[PlannedStage]| stages.iter().map(|s| s.core_s).sum::<f64>();
+        let surveys = ready.prepared.stages.iter().enumerate().filter(|(_, stage)| stage.surveys());
+        let surveys_s: f64 = surveys.map(|(k, _)| core_s(&stages[..=k])).sum();
         Ok(ChainPlan {
-            compute_s: stages.iter().map(|s| s.core_s).sum::<f64>() / ctx.threads() as f64,
+            compute_s: (core_s(&stages) + surveys_s) / ctx.threads() as f64,
             stages,
             halo: cut.halo,
             rows: cut.rows.clone(),

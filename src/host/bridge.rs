@@ -15,6 +15,8 @@ use wagiri_plugin::abi;
 
 /// No detector has more rows than this; a larger halo is nonsense.
 const MAX_HALO: u32 = 1 << 16;
+/// An hour for a pixel.
+const MAX_COST: f64 = 1e12;
 
 /// Makes stages of one kind.
 pub(super) struct Factory(Arc<Described>);
@@ -177,7 +179,7 @@ impl BridgeStage {
             let message = "the halo changes with the height of the slab";
             return Err(bad(message).with("halo", format!("{halo:?}")).with("before", format!("{first:?}")));
         }
-        if !(plan.cost_per_row.is_finite() && plan.cost_per_row >= 0.0) {
+        if !(0.0..=MAX_COST).contains(&plan.cost_per_row) {
             return Err(bad("cost of a row").with("cost_per_row", plan.cost_per_row));
         }
         Ok(plan)

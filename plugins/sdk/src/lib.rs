@@ -270,8 +270,8 @@ pub trait Stage: Send + Sync + Sized + 'static {
     /// State for one thread.
     fn worker(&self, plan: &Plan) -> Result<Self::Worker>;
     /// If [`Stage::SURVEYS`]: looks at a slab without halo, before any is processed by this worker. Slabs come in order,
-    /// each row once: all that `process` will be given, but for rows beyond the ends of the detector, which repeat the
-    /// last one. What is found may not depend on the height of the slabs.
+    /// each row once: all that `process` will be given, but for those before the first and behind the last row that there
+    /// is, for which these stand. What is found may not depend on the height of the slabs.
     fn survey(&self, _worker: &mut Self::Worker, _host: &Host, _input: Input) -> Result<()> {
         Ok(())
     }

@@ -71,6 +71,8 @@ pub struct Finder<T> {
     of_runs: Vec<u32>,
     keep_all: bool,
     before: SliceRuns,
+    /// Those of the first slice.
+    outermost: SliceRuns,
     labels: Labels<T>,
 }
 
@@ -93,6 +95,8 @@ pub struct Objects<T> {
     first: i64,
     slices: Vec<usize>,
     of_runs: Vec<u32>,
+    /// The runs of the first and of the last slice.
+    ends: [SliceRuns; 2],
 }
 
 impl<T: Tally> Finder<T> {
@@ -106,6 +110,7 @@ impl<T: Tally> Finder<T> {
             of_runs: Vec::new(),
             keep_all,
             before: SliceRuns::default(),
+            outermost: SliceRuns::default(),
             labels: Labels { parent: Vec::new(), tallies: Vec::new() },
         }
     }
@@ -174,6 +179,9 @@ impl<T: Tally> Finder<T> {
                 }
             }
         }
+        if self.slices.len() == 1 {
+            self.outermost = runs.clone();
+        }
         self.slices.push(new + runs.runs.len());
         self.before = runs;
         Ok(())
@@ -195,7 +203,8 @@ impl<T: Tally> Finder<T> {
             };
             numbers.push(number);
         }
-        Objects { objects, numbers, first: self.first.unwrap_or(0), slices: self.slices, of_runs: self.of_runs }
+        let (first, ends) = (self.first.unwrap_or(0), [self.outermost, self.before]);
+        Objects { objects, numbers, first, slices: self.slices, of_runs: self.of_runs, ends }
     }
 }
 
@@ -204,10 +213,16 @@ impl<T> Objects<T> {
     pub fn slices(&self) -> usize {
         self.slices.len() - 1
     }
-    /// Writes the numbers of the objects of slice `z`, which has the runs `runs`, into `out`; 0 elsewhere. Beyond the first
-    /// and the last slice these are meant.
+    /// Writes the numbers of the objects of slice `z`, which has the runs `runs`, into `out`; 0 elsewhere. The first slice
+    /// stands for those before it, the last for those behind it.
     pub fn paint(&self, z: i64, runs: &SliceRuns, cols: usize, out: &mut [f32]) -> Result<()> {
-        let at = (z - self.first).clamp(0, self.slices() as i64 - 1) as usize;
+        let at = (z - self.first).clamp(0, self.slices() as i64 - 1);
+        let runs = match z - self.first {
+            beyond if beyond < at => &self.ends[0],
+            beyond if beyond > at => &self.ends[1],
+            _ => runs,
+        };
+        let at = at as usize;
         let labels = &self.of_runs[self.slices[at]..self.slices[at + 1]];
         if labels.len() != runs.runs.len() {
             return Err(format!("slice {z} is not the one that was looked at before").into());
