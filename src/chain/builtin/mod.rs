@@ -12,7 +12,10 @@ use crate::slab::SlabShape;
 use std::sync::Arc;
 
 pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
-    vec![Arc::new(normalise::NormaliseFactory), Arc::new(rings::RingSortFactory), Arc::new(fbp::FbpFactory)]
+    let mut all: Vec<Arc<dyn StageFactory>> = vec![Arc::new(normalise::NormaliseFactory)];
+    all.extend(rings::factories());
+    all.push(Arc::new(fbp::FbpFactory));
+    all
 }
 
 /// Operations per value as a share of the 36 per voxel and view of back-projection; only for the time estimate.
