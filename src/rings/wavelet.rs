@@ -78,7 +78,7 @@ impl Wavelet {
     /// Of value `n` of a line, the halves that make it up and by how much.
     fn parts<'a>(&self, filter: &'a [f64], half: usize, n: usize) -> impl Iterator<Item = (usize, f64)> + 'a {
         let last = filter.len() - 2;
-        let first = n.div_ceil(2);
+        let first = n / 2;
         (first..(first + filter.len() / 2).min(half)).map(move |k| (k, n + last - 2 * k)).map(|(k, j)| (k, filter[j]))
     }
     /// The first `rows` rows and `cols` columns of an image from its slow half and its half that is slow along axis 0 and
