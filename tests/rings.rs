@@ -169,7 +169,7 @@ fn rows_are_repaired_like_single_sinograms_and_a_stop_stops() {
         seen.push(part);
         Ok(())
     };
-    rings::sort_rows(&pool, ours.view_mut(), 5, |i| i, &mut tick).unwrap();
+    rings::rows(&pool, ours.view_mut(), |s| rings::sort(s, 5), |i| i, &mut tick).unwrap();
     assert_eq!(seen, [0.4, 0.8, 1.0]);
     for (row, ours) in rows.outer_iter().zip(ours.outer_iter()) {
         let mut one = row.to_owned();
@@ -177,10 +177,12 @@ fn rows_are_repaired_like_single_sinograms_and_a_stop_stops() {
         assert_eq!(ours, one);
     }
     ours[[3, 1, 2]] = f32::NAN;
-    let error = rings::sort_rows(&pool, ours.view_mut(), 5, |i| 10 + i, &mut |_| Ok(())).unwrap_err().to_string();
+    let error = rings::rows(&pool, ours.view_mut(), |s| rings::sort(s, 5), |i| 10 + i, &mut |_| Ok(()))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("row = 13") && error.contains("view = 1"), "{error}");
     let stop = |_| Err(wagiri::Error::cancelled("test"));
-    let error = rings::sort_rows(&pool, rows.clone().view_mut(), 5, |i| i, &mut { stop }).unwrap_err();
+    let error = rings::rows(&pool, rows.clone().view_mut(), |s| rings::sort(s, 5), |i| i, &mut { stop }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
 }
 

@@ -267,7 +267,8 @@ pub unsafe extern "C" fn wagiri_remove_rings(
         let rows = sino.shape()[0];
         progress.report(0, rows, 0.0)?;
         let tick = &mut |part: f64| progress.report((part * rows as f64).round() as usize, rows, part);
-        crate::rings::sort_rows(ctx.inner.pool(), sino, kernel_px as usize, |i| i, tick)
+        let sort = |sino: ndarray::ArrayViewMut2<f32>| crate::rings::sort(sino, kernel_px as usize);
+        crate::rings::rows(ctx.inner.pool(), sino, sort, |i| i, tick).map(|_| ())
     })
 }
 

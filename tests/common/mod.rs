@@ -5,6 +5,8 @@
 
 pub mod accuracy;
 pub mod engine;
+pub mod foam;
+pub mod stripes;
 
 use ndarray::Array2;
 

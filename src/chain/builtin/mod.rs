@@ -26,7 +26,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     let mut all = each([normalise::NormaliseFactory]);
     all.extend(each(repair::STAGES));
     all.extend(each(projection::STAGES));
-    all.extend(each([rings::RingSortFactory]));
+    all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each([fbp::FbpFactory]));
     all.extend(each(volume::STAGES));

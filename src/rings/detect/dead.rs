@@ -1,0 +1,70 @@
+//! Columns whose values say nothing: dead ones, which do not follow the sample, and fluctuating ones.
+
+use super::blocks::Blocks;
+use super::profile::median_of;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+/// Columns to either side that tell what is usual.
+const HALF_WINDOW: usize = 10;
+/// A column changes from view to view by so many times as much as its neighbours: it fluctuates.
+const FLUCTUATES: f64 = 4.0;
+/// A column changes between blocks of views by so small a part of what its neighbours do, ...
+const DEAD: f64 = 0.25;
+/// ... and lies off the line between them by so many times as much as usual: it is dead.
+const OFF: f64 = 2.0;
+/// Where neighbours change by less than this part of what is usual on the whole detector, nothing can be said.
+const LEAST_CHANGE: f64 = 0.1;
+
+/// Numbers of the dead and the fluctuating columns, ascending.
+pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
+    let (views, cols) = sino.dim();
+    if views < 3 || cols < 3 {
+        return Vec::new();
+    }
+    let mut rough = vec![0.0; cols];
+    for view in 1..views - 1 {
+        let three = sino.row(view - 1).into_iter().zip(sino.row(view)).zip(sino.row(view + 1));
+        for (rough, ((a, b), c)) in rough.iter_mut().zip(three) {
+            *rough += f64::from((a - 2.0 * b + c).abs());
+        }
+    }
+    let columns: Vec<Vec<f64>> = (0..cols).map(|col| blocks.column(col).collect()).collect();
+    let change: Vec<f64> = columns.iter().map(|c| c.windows(2).map(|two| (two[1] - two[0]).abs()).sum()).collect();
+    let mut off = vec![0.0; cols];
+    for (off, three) in off[1..].iter_mut().zip(columns.windows(3)) {
+        let both = three[0].iter().zip(&three[2]);
+        *off = three[1].iter().zip(both).map(|(v, (l, r))| (v - (l + r) / 2.0).abs()).sum();
+    }
+    let usual = |values: &[f64], col: usize, half: usize| {
+        median_of(&mut values[col.saturating_sub(half)..(col + half + 1).min(cols)].to_vec())
+    };
+    let (all_rough, all_change) = (usual(&rough, 0, cols), usual(&change, 0, cols));
+    let fluctuates =
+        |col: usize| rough[col] > FLUCTUATES * usual(&rough, col, HALF_WINDOW).max(LEAST_CHANGE * all_rough);
+    let is_dead = |col: usize| {
+        let neighbours = usual(&change, col, HALF_WINDOW);
+        neighbours > LEAST_CHANGE * all_change
+            && change[col] < DEAD * neighbours
+            && off[col] > OFF * usual(&off, col, HALF_WINDOW)
+    };
+    (0..cols).filter(|col| fluctuates(*col) || is_dead(*col)).collect()
+}
+
+/// Replaces columns (ascending) by straight lines between the nearest others; at the detector's ends by the nearest other.
+pub(in super::super) fn fill(mut sino: ArrayViewMut2<f32>, columns: &[usize]) {
+    let cols = sino.ncols();
+    let is_good = |col: &usize| columns.binary_search(col).is_err();
+    for &col in columns {
+        let left = (0..col).rev().find(is_good);
+        let right = (col + 1..cols).find(is_good);
+        let (left, right) = match (left, right) {
+            (Some(left), Some(right)) => (left, right),
+            (Some(one), None) | (None, Some(one)) => (one, one),
+            (None, None) => return,
+        };
+        let share = if right > left { (col - left) as f32 / (right - left) as f32 } else { 0.0 };
+        for mut row in sino.rows_mut() {
+            row[col] = row[left] + share * (row[right] - row[left]);
+        }
+    }
+}
