@@ -25,7 +25,7 @@ static MEDIAN: StageInfo = StageInfo {
 
 static GAUSSIAN: StageInfo = StageInfo {
     id: "filter.gaussian",
-    summary: "Gaussian smoothing",
+    summary: "Gaussian smoothing within slices and across them",
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
