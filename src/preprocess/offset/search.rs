@@ -41,9 +41,12 @@ pub struct Overlap {
 ///
 /// which is 1 minus the squared difference over the energy. A plain mean squared difference, as it is often used, becomes
 /// small wherever there is little to compare: at an overlap of few columns, and where air lies upon air. Here air scores 0
-/// (ε is 1e-4 of the mean energy; noise in air adds to the squares, and not to the products), and few columns must agree better than many: the axis is where the lower end of the 95 %
-/// range of ρ (Fisher's transform, one independent value for every 4 rows and twice the smoothing of a pair) is highest.
-/// The answer is that of the finest smoothing with a lower end of at least 0.5; if there is none, of the highest.
+/// (ε is 1e-4 of the mean energy; noise in air adds to the squares, and not to the products), and few columns must agree
+/// better than many: the axis is where the lower end of the 95 % range of ρ (Fisher's transform, one independent value for
+/// every 4 rows and twice the smoothing of a pair) is highest. The answer is that of the finest smoothing with a lower end of
+/// at least 0.5; if there is none, of the highest.
+///
+/// Works on the calling thread, some 0.5 ms for each row of each pair at 2048 columns.
 pub struct OverlapSearch {
     cols: usize,
     scales: Vec<Scale>,
