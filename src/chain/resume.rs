@@ -56,7 +56,6 @@ pub(super) fn run(
     let ready = prepare(chain, ctx, scan, options, None, progress)?;
     if options.unrecorded {
         Record::forget(out_dir)?;
-        write_chain(out_dir, &ready.chain, scan)?;
         let mut sink = chain.sink(out_dir, scan, options, &ready, false)?;
         return ready.run(ctx, scan, &mut sink, progress);
     }
@@ -121,8 +120,12 @@ fn write_chain(dir: &Path, chain: &Chain, scan: &Scan) -> Result<()> {
     let text = format!("{head} {CHAIN_FILE} OUT\n\n{}", chain.to_toml());
     let (path, aside) = (dir.join(CHAIN_FILE), dir.join(format!(".{CHAIN_FILE}.part")));
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make", e))?;
-    std::fs::write(&aside, text).map_err(|e| Error::io(aside.display(), "write", e))?;
-    std::fs::rename(&aside, &path).map_err(|e| Error::io(path.display(), "name", e))
+    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &path));
+    written.map_err(|e| {
+        // Nothing more can be done if it cannot be removed either.
+        let _ = std::fs::remove_file(&aside);
+        Error::io(path.display(), "write", e)
+    })
 }
 
 /// Runs what is left and records each finished file. `waiting` slices of an earlier run, whose values are within `seen`, are

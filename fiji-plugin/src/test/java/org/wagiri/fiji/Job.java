@@ -48,7 +48,7 @@ final class Job {
     }
 
     private static String[] names(Path folder) {
-        String[] names = folder.toFile().list((dir, name) -> !name.equals("wagiri-run.txt"));
+        String[] names = folder.toFile().list((dir, name) -> !name.equals("wagiri-run.txt") && !name.equals("wagiri-chain.toml"));
         Arrays.sort(names);
         return names;
     }
