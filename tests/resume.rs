@@ -77,7 +77,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = path.file_name().and_then(|n| n.to_str()).expect("UTF-8").to_owned();
         if path.is_dir() {
             found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else if name != RECORD {
+        } else if name != RECORD && name != wagiri::chain::CHAIN_FILE {
             found.insert(name, fs::read(&path).expect("a file"));
         }
     }
