@@ -8,10 +8,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 const HALF_WINDOW: usize = 10;
 /// A column changes from view to view by so many times as much as its neighbours: it fluctuates.
 const FLUCTUATES: f64 = 4.0;
-/// A column changes between blocks of views by so small a part of what its neighbours do, ...
+/// A column changes between blocks of views by so small a part of what its neighbours do: it is dead.
 const DEAD: f64 = 0.25;
-/// ... and lies off the line between them by so many times as much as usual: it is dead.
-const OFF: f64 = 2.0;
 /// Where neighbours change by less than this part of what is usual on the whole detector, nothing can be said.
 const LEAST_CHANGE: f64 = 0.1;
 
@@ -30,11 +28,6 @@ pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
     }
     let columns: Vec<Vec<f64>> = (0..cols).map(|col| blocks.column(col).collect()).collect();
     let change: Vec<f64> = columns.iter().map(|c| c.windows(2).map(|two| (two[1] - two[0]).abs()).sum()).collect();
-    let mut off = vec![0.0; cols];
-    for (off, three) in off[1..].iter_mut().zip(columns.windows(3)) {
-        let both = three[0].iter().zip(&three[2]);
-        *off = three[1].iter().zip(both).map(|(v, (l, r))| (v - (l + r) / 2.0).abs()).sum();
-    }
     let usual = |values: &[f64], col: usize, half: usize| {
         median_of(&mut values[col.saturating_sub(half)..(col + half + 1).min(cols)].to_vec())
     };
@@ -43,9 +36,7 @@ pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
         |col: usize| rough[col] > FLUCTUATES * usual(&rough, col, HALF_WINDOW).max(LEAST_CHANGE * all_rough);
     let is_dead = |col: usize| {
         let neighbours = usual(&change, col, HALF_WINDOW);
-        neighbours > LEAST_CHANGE * all_change
-            && change[col] < DEAD * neighbours
-            && off[col] > OFF * usual(&off, col, HALF_WINDOW)
+        neighbours > LEAST_CHANGE * all_change && change[col] < DEAD * neighbours
     };
     (0..cols).filter(|col| fluctuates(*col) || is_dead(*col)).collect()
 }
