@@ -123,6 +123,18 @@ fn dead_and_fluctuating_columns_are_replaced_and_no_others() {
     }
 }
 
+/// A pixel whose gain is wrong is off by more where the sample is darker: no offset describes it.
+#[test]
+fn a_column_that_answers_by_half_is_replaced() {
+    let mut random = Lcg(9);
+    let disc = [Ellipse::disc(70.0, 0.0, 50.0, 1.0)];
+    let mut sino = sinogram(&disc, &uniform_angles(VIEWS, 0.0, PI), COLS, (COLS as f64 - 1.0) / 2.0, 100.0);
+    sino.mapv_inplace(|v| v + normal(&mut random, 0.01));
+    let column = sino.column(170).mapv(|v| 0.5 * v);
+    sino.column_mut(170).assign(&column);
+    assert_eq!(found(&mut sino).replaced, [170]);
+}
+
 #[test]
 fn nonsense_is_refused_and_small_sinograms_stay() {
     let options = DetectOptions::default();

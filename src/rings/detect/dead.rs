@@ -1,7 +1,7 @@
 //! Columns whose values say nothing: dead ones, which do not follow the sample, and fluctuating ones.
 
 use super::blocks::Blocks;
-use super::profile::median_of;
+use super::profile::{Run, median_of};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Columns to either side that tell what is usual.
@@ -10,6 +10,8 @@ const HALF_WINDOW: usize = 10;
 const FLUCTUATES: f64 = 4.0;
 /// A column changes between blocks of views by so small a part of what its neighbours do: it is dead.
 const DEAD: f64 = 0.25;
+/// The height of a column above its neighbours changes between blocks by so many times as much as is usual: it is unsteady.
+const UNSTEADY: f64 = 6.0;
 /// Where neighbours change by less than this part of what is usual on the whole detector, nothing can be said.
 const LEAST_CHANGE: f64 = 0.1;
 
@@ -39,6 +41,23 @@ pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
         neighbours > LEAST_CHANGE * all_change && change[col] < DEAD * neighbours
     };
     (0..cols).filter(|col| fluctuates(*col) || is_dead(*col)).collect()
+}
+
+/// Numbers of the columns that, after all corrections, still answer differently from their neighbours in some views, as a pixel
+/// does whose gain is wrong; ascending.
+pub(super) fn unsteady(blocks: &Blocks) -> Vec<usize> {
+    let (cols, run) = (blocks.cols(), Run::new(1));
+    let mut changes = vec![0.0; cols];
+    run.places(cols).for_each(|col| changes[col] = blocks.uncertainty(&run, col));
+    let least = LEAST_CHANGE * median_of(&mut changes.clone());
+    let is_unsteady = |col: &usize| {
+        // Its neighbours are compared with it and seem unsteady too, but less.
+        let near = &changes[col.saturating_sub(2)..(col + 3).min(cols)];
+        let around = &changes[col.saturating_sub(HALF_WINDOW)..(col + HALF_WINDOW + 1).min(cols)];
+        changes[*col] > UNSTEADY * median_of(&mut around.to_vec()).max(least)
+            && near.iter().all(|v| *v <= changes[*col])
+    };
+    run.places(cols).filter(is_unsteady).collect()
 }
 
 /// Replaces columns (ascending) by straight lines between the nearest others; at the detector's ends by the nearest other.

@@ -2,6 +2,7 @@
 
 use super::blocks::Blocks;
 use super::profile::{MARGIN, Proposal, Run, Scatter, explain, high_pass, stands_out};
+use std::ops::Range;
 
 /// Rounds of finding; each sees more, because what was found disturbs no longer.
 const ROUNDS: usize = 8;
@@ -65,7 +66,8 @@ fn round(
             let corrections = || (first..end).map(|col| (col, offsets[col] + height, own_height[col])).collect();
             proposal.judge_run().map(|_| corrections())
         } else {
-            GROW.iter().find_map(|grow| columns(&line, &high, offsets, own_height, &single, first..end, *grow, snr))
+            let now = Now { line: &line, high: &high, offsets, own_height, scatter: &single };
+            GROW.iter().find_map(|grow| columns(&now, first..end, *grow, snr))
         };
         for (col, height, own) in found.into_iter().flatten() {
             let kept = if own_height[col] || width > NARROW { 0.0 } else { offsets[col] };
@@ -109,18 +111,21 @@ fn candidates(blocks: &Blocks, high: &[f64], runs: &[Run], snr: f64) -> Vec<Cand
 /// Column, how far it is off, and whether it has a height of its own.
 type Correction = (usize, f64, bool);
 
+/// What is known so far.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    /// With all offsets taken away, and without its smooth part.
+    line: &'a [f64],
+    high: &'a [f64],
+    offsets: &'a [f64],
+    own_height: &'a [bool],
+    scatter: &'a Scatter,
+}
+
 /// Heights of the columns `of`, of `grow` more on either side, because two stripes near each other look like one between them,
 /// and of those found before around them.
-fn columns(
-    line: &[f64],
-    high: &[f64],
-    offsets: &[f64],
-    own_height: &[bool],
-    scatter: &Scatter,
-    of: std::ops::Range<usize>,
-    grow: usize,
-    snr: f64,
-) -> Option<Vec<Correction>> {
+fn columns(now: &Now, of: Range<usize>, grow: usize, snr: f64) -> Option<Vec<Correction>> {
+    let Now { line, high, offsets, own_height, scatter } = *now;
     let reach = grow.max(2);
     let near = of.start.saturating_sub(reach).max(MARGIN)..(of.end + reach).min(line.len() - MARGIN);
     let is_free = |col: &usize| (*col + grow >= of.start && *col < of.end + grow) || own_height[*col];
