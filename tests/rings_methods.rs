@@ -5,11 +5,15 @@ mod common;
 use common::Lcg;
 use common::stripes::normal;
 use ndarray::{Array2, Array3};
-use wagiri::ErrorKind;
+use std::f64::consts::PI;
+use wagiri::chain::{Params, Run, Setup};
+use wagiri::geometry::{Center, Geometry, uniform_angles};
 use wagiri::rings::{
     self, AllOptions, DeadOptions, DetectOptions, FilterOptions, LargeOptions, Method, RegularizeOptions,
     WaveletFftOptions,
 };
+use wagiri::scan::ScanShape;
+use wagiri::{Context, ContextOptions, Domain, ErrorKind, Halo, Progress, Slab, SlabShape};
 
 fn methods() -> [(&'static str, Method); 8] {
     [
@@ -33,8 +37,6 @@ fn sinogram(views: usize, cols: usize, seed: u64) -> Array2<f32> {
         (hill + stripe) as f32 + normal(&mut random, 0.005)
     })
 }
-
-use std::f64::consts::PI;
 
 #[test]
 fn each_lowers_stripes_and_does_not_depend_on_threads_or_memory_layout() {
@@ -64,6 +66,38 @@ fn each_lowers_stripes_and_does_not_depend_on_threads_or_memory_layout() {
         let mut transposed = rows[0].t().to_owned();
         method.apply(transposed.view_mut().reversed_axes()).unwrap();
         assert_eq!(transposed.t(), expected[0], "{id}");
+    }
+}
+
+/// As a stage: its parameters make the same method, whether they are left to their defaults or written out.
+#[test]
+fn each_is_a_stage_that_gives_the_same_bytes() {
+    let context = Context::new(ContextOptions { threads: Some(2), ..Default::default() }).unwrap();
+    let (rows, views, cols) = (2, 64, 60);
+    for (id, method) in methods() {
+        let registry = context.registry();
+        let factory = registry.find(id).unwrap();
+        let shape = ScanShape { views, rows, cols, flats: 1 };
+        let geometry =
+            Geometry { angles_rad: uniform_angles(views, 0.0, PI), center: Center::Fixed(29.5), pixel_um: 1.0 };
+        let setup = Setup { shape, geometry, edge_over_mean: 0.0, threads: 2 };
+        let mut params = Params::defaults(factory.info());
+        let defaults: Vec<_> = params.iter().map(|(info, value)| (info.name, value.to_string())).collect();
+        defaults.iter().for_each(|(name, text)| params.set_text(name, text).unwrap());
+        let stage = factory.create(&params, &setup).unwrap();
+        let input = SlabShape { domain: Domain::Sinogram, rows, dims: [views, cols] };
+        let plan = stage.plan(input).unwrap();
+        assert_eq!(plan.scratch_bytes, 2 * method.scratch_bytes(views, cols), "{id}");
+        let sinos = [sinogram(views, cols, 1), sinogram(views, cols, 2)];
+        let data = Array3::from_shape_fn((rows, views, cols), |(z, m, n)| sinos[z][[m, n]]);
+        let slab = Slab { data, domain: Domain::Sinogram, first_row: 0, halo: Halo::default(), references: None };
+        let mut progress = Progress::silent();
+        let mut run = Run::single(&context, &mut progress, 1);
+        let out = stage.worker(&plan).unwrap().process(slab, &mut run).unwrap();
+        for (mut sino, out) in sinos.into_iter().zip(out.data.outer_iter()) {
+            method.apply(sino.view_mut()).unwrap();
+            assert_eq!(out, sino, "{id}");
+        }
     }
 }
 
