@@ -63,6 +63,35 @@ fn build(compiler: &[&str], source: &Path, dir: &Path) -> PathBuf {
     program
 }
 
+/// With a stage of `plugins/example-c`; the range is that of the volume, so it takes all slices.
+const CHAIN_FILE: &str = r#"
+[[stage]]
+id = "raw"
+
+[[stage]]
+id = "normalise"
+
+[[stage]]
+id = "ring.sort"
+
+[[stage]]
+id = "recon.fbp"
+center_px = "30.25"
+pixel_um = 100
+
+[[stage]]
+id = "example.gain"
+factor = 0.5
+
+[[stage]]
+id = "filter.median"
+depth_px = 3
+
+[[stage]]
+id = "write.tiff"
+type = "u16"
+"#;
+
 const COLS: usize = 64;
 const ROWS: usize = 3;
 const VIEWS: usize = 60;
@@ -206,6 +235,32 @@ fn pkg_config_gives_what_a_compiler_needs() {
     run(cc.arg(format!("-Wl,-rpath,{lib}")).arg("-o").arg(&program));
     let (plugin, _) = inputs(dir.path());
     assert!(run(Command::new(program).arg(dir.path()).arg(plugin)).contains("smoke: 0 failed"));
+}
+
+/// A chain file with a plugin in the middle: the bytes of the command line, for any slab height.
+#[test]
+fn a_chain_gives_the_bytes_of_the_command_line() {
+    if !have("cc") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (plugin, _) = inputs(dir.path());
+    let (scan, chain, line) = (dir.path().join("scan"), dir.path().join("chain.toml"), dir.path().join("line"));
+    fs::write(&chain, CHAIN_FILE).unwrap();
+    let mut wagiri = Command::new(env!("CARGO_BIN_EXE_wagiri"));
+    run(wagiri.arg("run").args([&chain, &scan, &line]).arg("--plugin").arg(&plugin));
+    let source = root().join("tests/abi/chain.c");
+    let c = build(&["cc", "-std=c99"], &source, dir.path());
+    let cpp = if have("c++") { build(&["c++", "-x", "c++"], &source, dir.path()) } else { c.clone() };
+    for (program, slab_rows) in [(&c, "0"), (&c, "1"), (&cpp, "3")] {
+        let out = dir.path().join(slab_rows);
+        let text = run(Command::new(program).args([&chain, &plugin, &scan, &out]).arg(slab_rows));
+        assert!(text.contains("chain: 0 failed"), "{text}");
+        for z in 0..ROWS {
+            let name = format!("rh{z:05}.tif");
+            assert!(fs::read(out.join(&name)).unwrap() == fs::read(line.join(&name)).unwrap(), "{name} differs");
+        }
+    }
 }
 
 /// The example of the guide compiles as it stands there, and runs.

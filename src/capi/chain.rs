@@ -2,6 +2,7 @@
 
 use super::context::wagiri_context;
 use super::error::wagiri_error;
+use super::inspect::ChainTexts;
 use super::report::{in_full, wagiri_reporter};
 use super::scan::wagiri_scan;
 use super::types::{
@@ -12,10 +13,12 @@ use crate::error::{Error, Result};
 use ndarray::ArrayView2;
 use std::ffi::{c_char, c_void};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// A checked chain of stages. Owned by the caller; free it with `wagiri_chain_free`.
 pub struct wagiri_chain {
-    inner: Chain,
+    pub(super) inner: Chain,
+    pub(super) texts: OnceLock<ChainTexts>,
 }
 
 /// What part of a scan to run, and how. Set `struct_size` to sizeof; every other field may be 0.
@@ -68,6 +71,12 @@ pub struct wagiri_plan {
     pub center_px_per_row: f64,
     /// Size of a pixel of the slice, um.
     pub pixel_um: f64,
+    /// Computing alone, seconds, as a guess for a usual machine.
+    pub compute_s: f64,
+    /// Rows of the data before those of a slab that the stages look at, all together.
+    pub halo_below: u64,
+    /// Rows behind them.
+    pub halo_above: u64,
 }
 
 // SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
@@ -165,8 +174,9 @@ fn run_options(options: &wagiri_run_options) -> Result<RunOptions> {
     })
 }
 
-/// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
-/// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+/// Parses and checks a chain: one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto", or the text
+/// of a chain file, a TOML table [[stage]] for each stage. The first word may tell what the data are: raw, sinograms or
+/// volume; without it the first stage does. The stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
 /// error NULL. Thread-safe.
 ///
 /// WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
@@ -178,7 +188,7 @@ pub unsafe extern "C" fn wagiri_chain_parse(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, out: handle, ctx: shared, text: text => {
-        out.give(wagiri_chain { inner: Chain::parse(&ctx.inner.registry(), text)? });
+        out.give(wagiri_chain { inner: Chain::parse(&ctx.inner.registry(), text)?, texts: OnceLock::new() });
         Ok(())
     })
 }
@@ -196,6 +206,7 @@ pub unsafe extern "C" fn wagiri_chain_set(
         let mut changed = chain.inner.clone();
         changed.set(stage, param, value)?;
         chain.inner = changed;
+        chain.texts = OnceLock::new();
         Ok(())
     })
 }
@@ -232,6 +243,9 @@ pub unsafe extern "C" fn wagiri_chain_plan(
             center_px,
             center_px_per_row,
             pixel_um: plan.pixel_um,
+            compute_s: plan.compute_s,
+            halo_below: plan.halo.below as u64,
+            halo_above: plan.halo.above as u64,
         });
         Ok(())
     })
@@ -251,7 +265,7 @@ pub unsafe extern "C" fn wagiri_chain_preview(
     err: *mut *mut wagiri_error,
 ) -> wagiri_status {
     entry!(err, ctx: shared, chain: shared, scan: shared, progress: report, out: pixels_mut => {
-        super::scan::detector_rows(row, 1, scan.inner.shape().rows)?;
+        super::scan::detector_rows(row, 1, chain.inner.slices(&ctx.inner, &scan.inner)?)?;
         let slice = chain.inner.preview(&ctx.inner, &scan.inner, row as usize, &mut progress(user))?;
         let shape = [1, slice.shape()[0], slice.shape()[1]];
         expect_shape("out", out.shape(), shape, "[1, slice_height, slice_width]")?;

@@ -85,7 +85,7 @@ impl wagiri_context {
     /// Describes the stages that came since the last call; those before keep their texts where they are.
     pub(super) fn describe_stages(&mut self) {
         let known = self.stages.len();
-        self.stages.extend(self.inner.registry().infos().skip(known).map(StageTexts::new));
+        self.stages.extend(super::stages::in_order(&self.inner.registry()).skip(known).map(StageTexts::new));
     }
     fn devices(&self) -> &[(DeviceInfo, CString)] {
         self.devices.get_or_init(|| self.inner.devices().into_iter().map(|d| (d.clone(), c_text(&d.name))).collect())

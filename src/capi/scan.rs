@@ -8,7 +8,7 @@ use super::types::{
 use crate::chain::read::read_sinograms;
 use crate::error::{Error, Result};
 use crate::geometry::covered_deg;
-use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
+use crate::scan::{Frame, MemoryRows, MemorySource, Scan, ScanOptions};
 use ndarray::Axis;
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
@@ -82,7 +82,7 @@ pub struct wagiri_scan_details {
     pub covered_deg: f64,
     /// `views` angles, radians.
     pub angles_rad: *const f64,
-    /// "hipic", "his", "tiff", "hdf5" or "memory".
+    /// "hipic", "his", "tiff", "hdf5", "slices" or "memory".
     pub format: *const c_char,
     /// One line: sample format, compression, layout.
     pub details: *const c_char,
@@ -90,6 +90,8 @@ pub struct wagiri_scan_details {
     pub path: *const c_char,
     /// `note_count` remarks that a user should see once.
     pub notes: *const *const c_char,
+    /// WAGIRI_PIXELS_: what it holds. `views`, `rows` and `cols` of a volume are its y, z and x, and it has no angles.
+    pub pixels: i64,
 }
 
 // SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
@@ -109,7 +111,7 @@ pub const WAGIRI_FRAME_HALF_TURN: i32 = 3;
 pub const WAGIRI_FRAME_HALF_TURN_FLAT: i32 = 4;
 
 impl wagiri_scan {
-    fn new(inner: Scan) -> Self {
+    pub(super) fn new(inner: Scan) -> Self {
         let info = inner.info();
         let (format, details) = (c_text(info.format), c_text(&info.details));
         let path = c_text(&info.path.to_string_lossy());
@@ -143,17 +145,26 @@ pub unsafe extern "C" fn wagiri_scan_open(
 ) -> wagiri_status {
     entry!(err, out: handle, path: text, options: options => {
         // SAFETY: by the header every field is NULL or a text.
-        let field = |ptr, name| unsafe { super::macros::optional_text(ptr, name) }.map(|t| t.map(str::to_owned));
-        let options = ScanOptions {
-            format: field(options.format, "format")?,
-            dark: field(options.dark, "dark")?,
-            flat: field(options.flat, "flat")?,
-            angles: field(options.angles, "angles")?,
-            dataset: field(options.dataset, "dataset")?,
-            views: range("views", options.view_start, options.view_end)?,
-        };
+        let options = unsafe { scan_options(&options) }?;
         out.give(wagiri_scan::new(crate::io::open(Path::new(path), &options)?));
         Ok(())
+    })
+}
+
+/// As the library takes them.
+///
+/// # Safety
+/// Each field is NULL or a text.
+pub(super) unsafe fn scan_options(options: &wagiri_scan_options) -> Result<ScanOptions> {
+    // SAFETY: as for this function.
+    let field = |ptr, name| unsafe { super::macros::optional_text(ptr, name) }.map(|t| t.map(str::to_owned));
+    Ok(ScanOptions {
+        format: field(options.format, "format")?,
+        dark: field(options.dark, "dark")?,
+        flat: field(options.flat, "flat")?,
+        angles: field(options.angles, "angles")?,
+        dataset: field(options.dataset, "dataset")?,
+        views: range("views", options.view_start, options.view_end)?,
     })
 }
 
@@ -183,6 +194,41 @@ pub unsafe extern "C" fn wagiri_scan_from_arrays(
     })
 }
 
+/// Makes a scan of pixels that are not raw any more, `rows` [row, view, col] or [z, y, x]: sinograms in absorbance with one
+/// angle per view in `angles_rad`, or a volume, whose `angles_rad` is NULL. `pixels` tells which, WAGIRI_PIXELS_SINOGRAM or
+/// WAGIRI_PIXELS_VOLUME. `pixel_um` 0 is unknown. Everything is copied: the arrays may go when the function returns. Chains
+/// that start with sinograms or volume run on it; to open files of that kind see `wagiri_chain_open`. On success `*out` is a
+/// new scan to be freed with `wagiri_scan_free`, on error NULL. Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_scan_from_rows(
+    rows: wagiri_view,
+    pixels: i32,
+    angles_rad: *const f64,
+    pixel_um: f64,
+    out: *mut *mut wagiri_scan,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, out: handle, rows: pixels => {
+        let (source, angles) = match pixels {
+            super::stages::WAGIRI_PIXELS_VOLUME => (MemoryRows::volume(rows.to_owned()), Vec::new()),
+            super::stages::WAGIRI_PIXELS_SINOGRAM if angles_rad.is_null() => {
+                return Err(Error::invalid("angles_rad", "must not be NULL: sinograms need one angle per view"));
+            }
+            super::stages::WAGIRI_PIXELS_SINOGRAM => {
+                // SAFETY: not NULL; by the header one angle per view.
+                let angles = unsafe { std::slice::from_raw_parts(angles_rad, rows.shape()[1]) }.to_vec();
+                (MemoryRows::sinograms(rows.to_owned()), angles)
+            }
+            other => {
+                let accepted = "expected WAGIRI_PIXELS_SINOGRAM or WAGIRI_PIXELS_VOLUME";
+                return Err(Error::invalid("pixels", accepted).with("pixels", other));
+            }
+        };
+        out.give(wagiri_scan::new(source.into_scan(angles, (pixel_um != 0.0).then_some(pixel_um))?));
+        Ok(())
+    })
+}
+
 /// Describes a scan. Set `out->struct_size` first. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_scan_info(
@@ -207,6 +253,7 @@ pub unsafe extern "C" fn wagiri_scan_info(
             path: scan.path.as_ptr(),
             notes: scan.notes.as_ptr(),
             note_count: scan.notes.count(),
+            pixels: super::stages::pixels(info.domain).into(),
         });
         Ok(())
     })
@@ -243,7 +290,7 @@ pub(super) fn detector_rows(first: u64, count: usize, rows: usize) -> Result<std
 }
 
 /// Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
-/// defaults of the stage normalise; black views get the mean of the others. The first call for a scan looks at up to 32
+/// defaults of the stage normalise; black views get the mean of the others. Finished sinograms come as they are. The first call for a scan looks at up to 32
 /// rows of every view to find them.
 /// `progress` may be NULL. Thread-safe.
 #[unsafe(no_mangle)]

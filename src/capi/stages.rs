@@ -3,10 +3,11 @@
 use super::context::wagiri_context;
 use super::error::wagiri_error;
 use super::types::{CTexts, Versioned, c_text, wagiri_status};
-use crate::chain::{ParamInfo, ParamKind, StageInfo};
+use crate::chain::{ParamInfo, ParamKind, Registry, SOURCES, StageInfo, WRITE_TIFF};
 use crate::error::{Error, Result};
+use crate::host::check_plugin;
 use crate::slab::Domain;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 
 /// Pixels are [row, view, col], detector counts.
@@ -15,6 +16,13 @@ pub const WAGIRI_PIXELS_COUNTS: i32 = 1;
 pub const WAGIRI_PIXELS_SINOGRAM: i32 = 2;
 /// Pixels are [z, y, x], linear attenuation in 1/cm.
 pub const WAGIRI_PIXELS_VOLUME: i32 = 3;
+
+/// Place in a chain: anywhere its neighbours let it.
+pub const WAGIRI_PLACE_BETWEEN: u64 = 0;
+/// Place in a chain: at the start, where it tells what the data are.
+pub const WAGIRI_PLACE_START: u64 = 1;
+/// Place in a chain: at the end, where it tells what is written.
+pub const WAGIRI_PLACE_END: u64 = 2;
 
 /// Type of a parameter: whole number.
 pub const WAGIRI_PARAM_INT: i32 = 1;
@@ -43,6 +51,8 @@ pub struct wagiri_stage {
     pub id: *const c_char,
     /// One line.
     pub summary: *const c_char,
+    /// WAGIRI_PLACE_.
+    pub place: u64,
 }
 
 // SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
@@ -121,7 +131,22 @@ impl ParamTexts {
     }
 }
 
-fn pixels(domain: Domain) -> i32 {
+/// Sources, the end, stages: plugins come last, so that the index of a stage never changes.
+pub(super) fn in_order(registry: &Registry) -> impl Iterator<Item = &'static StageInfo> {
+    SOURCES.into_iter().chain([&WRITE_TIFF]).chain(registry.infos())
+}
+
+fn place(info: &StageInfo) -> u64 {
+    if SOURCES.iter().any(|source| source.id == info.id) {
+        WAGIRI_PLACE_START
+    } else if info.id == WRITE_TIFF.id {
+        WAGIRI_PLACE_END
+    } else {
+        WAGIRI_PLACE_BETWEEN
+    }
+}
+
+pub(super) fn pixels(domain: Domain) -> i32 {
     match domain {
         Domain::Counts => WAGIRI_PIXELS_COUNTS,
         Domain::Sinogram => WAGIRI_PIXELS_SINOGRAM,
@@ -135,7 +160,7 @@ fn stage(ctx: &wagiri_context, index: u32) -> Result<&StageTexts> {
         .ok_or_else(|| Error::not_found("stage", "no such stage").with("index", index).with("stages", ctx.stages.len()))
 }
 
-/// Writes the number of stages, plugins included. Thread-safe.
+/// Writes the number of stages: what a chain may start from and end with, and plugins, included. Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wagiri_stage_count(
     ctx: *const wagiri_context,
@@ -165,6 +190,7 @@ pub unsafe extern "C" fn wagiri_stage_info(
             param_count: stage.params.len() as u32,
             id: stage.id.as_ptr(),
             summary: stage.summary.as_ptr(),
+            place: place(stage.info),
         });
         Ok(())
     })
@@ -225,5 +251,37 @@ pub unsafe extern "C" fn wagiri_plugin_load(
         ctx.inner.load_plugin(Path::new(path))?;
         ctx.describe_stages();
         Ok(())
+    })
+}
+
+/// Hears one outcome of `wagiri_plugin_check` as soon as it is there: `good` is 1 or 0, `place` the file or a stage,
+/// `text` what was checked, or what is wrong. The texts are valid during the call. Called on the thread that called. Must
+/// return normally: no C++ exception, no longjmp.
+pub type wagiri_finding =
+    Option<unsafe extern "C" fn(user: *mut c_void, good: i32, place: *const c_char, text: *const c_char)>;
+
+/// Loads the plugin library `path` and tries each of its stages on small slabs: descriptions, slab heights, threads,
+/// cancelling. `finding` may be NULL. What `wagiri_plugin_load` says of trust holds here too; a plugin that crashes ends
+/// the process, and the last finding then names the stage. Thread-safe.
+///
+/// WAGIRI_PLUGIN: the library cannot be loaded, or a stage breaks the contract.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wagiri_plugin_check(
+    path: *const c_char,
+    finding: wagiri_finding,
+    user: *mut c_void,
+    err: *mut *mut wagiri_error,
+) -> wagiri_status {
+    entry!(err, path: text => {
+        let findings = check_plugin(Path::new(path), &mut |found| {
+            let Some(call) = finding else { return };
+            let (place, text) = (c_text(&found.place), c_text(&found.text));
+            // SAFETY: by the header `call` takes the `user` of the same call and two texts, and returns normally.
+            unsafe { call(user, found.good.into(), place.as_ptr(), text.as_ptr()) };
+        });
+        match findings.iter().filter(|found| !found.good).count() {
+            0 => Ok(()),
+            bad => Err(Error::plugin(path, format!("{bad} of {} checks failed", findings.len()))),
+        }
     })
 }

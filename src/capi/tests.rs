@@ -153,7 +153,7 @@ macro_rules! layouts {
 
 #[test]
 fn structs_lie_in_memory_as_the_header_says() {
-    use super::{chain::*, context::*, ops::*, report::*, scan::*, stages::*};
+    use super::{chain::*, context::*, inspect::*, ops::*, report::*, scan::*, stages::*};
     let (rust, source) = layouts! {
         wagiri_view { data, shape, stride }
         wagiri_view_mut { data, shape, stride }
@@ -162,14 +162,14 @@ fn structs_lie_in_memory_as_the_header_says() {
         wagiri_scan_options { struct_size, format, dark, flat, angles, dataset, view_start, view_end }
         wagiri_scan_details {
             struct_size, half_turn_frame, note_count, views, rows, cols, flats, pixel_um, covered_deg, angles_rad,
-            format, details, path, notes
+            format, details, path, notes, pixels
         }
         wagiri_geometry { struct_size, views, angles_rad, pixel_um, center_px, center_px_per_row }
         wagiri_fbp_options { struct_size, filter, engine, pad, tolerance }
         wagiri_normalise_options { struct_size, air_edges, keep_bad_pixels, floor_counts, black_fraction }
         wagiri_center_options { struct_size, method, row_start, row_end, search_start_px, search_end_px }
         wagiri_center { struct_size, center_px, center_px_per_row, score }
-        wagiri_stage { struct_size, input, output, param_count, id, summary }
+        wagiri_stage { struct_size, input, output, param_count, id, summary, place }
         wagiri_param {
             struct_size, kind, accepts_auto, choice_count, name, unit, help, default_text, choices, minimum, maximum
         }
@@ -180,8 +180,9 @@ fn structs_lie_in_memory_as_the_header_says() {
         }
         wagiri_plan {
             struct_size, row_start, row_end, slab_rows, memory_bytes, disk_bytes, slice_height, slice_width,
-            center_px, center_px_per_row, pixel_um
+            center_px, center_px_per_row, pixel_um, compute_s, halo_below, halo_above
         }
+        wagiri_chain_details { struct_size, input, output, stage_count, path, out_dir, line, toml }
         wagiri_summary { struct_size, slices, center_px, center_px_per_row, minimum, maximum, found }
     };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -207,7 +208,7 @@ fn structs_lie_in_memory_as_the_header_says() {
 /// larger than it is.
 #[test]
 fn every_appended_field_will_change_the_size() {
-    use super::{chain::*, context::*, ops::*, scan::*, stages::*};
+    use super::{chain::*, context::*, inspect::*, ops::*, scan::*, stages::*};
     fn check<T: Versioned>(end_of_last_field: usize) {
         assert_eq!(size_of::<T>(), end_of_last_field);
         assert!(T::FIRST_SIZE <= size_of::<T>() && T::FIRST_SIZE > 4);
@@ -216,15 +217,16 @@ fn every_appended_field_will_change_the_size() {
     check::<wagiri_context_options>(offset_of!(wagiri_context_options, memory_bytes) + 8);
     check::<wagiri_device>(offset_of!(wagiri_device, memory_bytes) + 8);
     check::<wagiri_scan_options>(offset_of!(wagiri_scan_options, view_end) + 8);
-    check::<wagiri_scan_details>(offset_of!(wagiri_scan_details, notes) + 8);
+    check::<wagiri_scan_details>(offset_of!(wagiri_scan_details, pixels) + 8);
     check::<wagiri_geometry>(offset_of!(wagiri_geometry, center_px_per_row) + 8);
     check::<wagiri_fbp_options>(offset_of!(wagiri_fbp_options, tolerance) + 8);
     check::<wagiri_normalise_options>(offset_of!(wagiri_normalise_options, black_fraction) + 8);
     check::<wagiri_center_options>(offset_of!(wagiri_center_options, search_end_px) + 8);
     check::<wagiri_center>(offset_of!(wagiri_center, score) + 8);
-    check::<wagiri_stage>(offset_of!(wagiri_stage, summary) + 8);
+    check::<wagiri_stage>(offset_of!(wagiri_stage, place) + 8);
     check::<wagiri_param>(offset_of!(wagiri_param, maximum) + 8);
     check::<wagiri_run_options>(offset_of!(wagiri_run_options, report) + 8);
-    check::<wagiri_plan>(offset_of!(wagiri_plan, pixel_um) + 8);
+    check::<wagiri_plan>(offset_of!(wagiri_plan, halo_above) + 8);
+    check::<wagiri_chain_details>(offset_of!(wagiri_chain_details, toml) + 8);
     check::<wagiri_summary>(offset_of!(wagiri_summary, found) + 8);
 }

@@ -24,7 +24,7 @@
 
 // ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 // least the same minor; compare with `wagiri_abi_version()`.
-#define WAGIRI_ABI_VERSION 65537
+#define WAGIRI_ABI_VERSION 65538
 
 // Bit of `wagiri_features()`: plugins can be loaded.
 #define WAGIRI_FEATURE_PLUGINS 1
@@ -91,6 +91,15 @@
 
 // Pixels are [z, y, x], linear attenuation in 1/cm.
 #define WAGIRI_PIXELS_VOLUME 3
+
+// Place in a chain: anywhere its neighbours let it.
+#define WAGIRI_PLACE_BETWEEN 0
+
+// Place in a chain: at the start, where it tells what the data are.
+#define WAGIRI_PLACE_START 1
+
+// Place in a chain: at the end, where it tells what is written.
+#define WAGIRI_PLACE_END 2
 
 // Type of a parameter: whole number.
 #define WAGIRI_PARAM_INT 1
@@ -211,6 +220,12 @@ typedef struct wagiri_plan {
   double center_px_per_row;
   // Size of a pixel of the slice, um.
   double pixel_um;
+  // Computing alone, seconds, as a guess for a usual machine.
+  double compute_s;
+  // Rows of the data before those of a slab that the stages look at, all together.
+  uint64_t halo_below;
+  // Rows behind them.
+  uint64_t halo_above;
 } wagiri_plan;
 
 // Pixels of the caller that are written; as `wagiri_view`. No two indices may share an element, and nobody else may
@@ -288,6 +303,51 @@ typedef struct wagiri_device {
   uint64_t memory_bytes;
 } wagiri_device;
 
+// What a chain says. Pointers are valid until the chain is changed or freed.
+typedef struct wagiri_chain_details {
+  // sizeof(wagiri_chain_details), set by the caller.
+  uint32_t struct_size;
+  // What it starts from, WAGIRI_PIXELS_.
+  int32_t input;
+  // What it makes, WAGIRI_PIXELS_.
+  int32_t output;
+  // Stages, with the first word and write.tiff.
+  uint32_t stage_count;
+  // The data that it names; NULL if it names none.
+  const char *path;
+  // The folder that its write.tiff names; NULL if it names none.
+  const char *out_dir;
+  // The chain in one line, with every parameter that is not at its default.
+  const char *line;
+  // The same as the text of a chain file.
+  const char *toml;
+} wagiri_chain_details;
+
+// How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct wagiri_scan_options {
+  // sizeof(wagiri_scan_options).
+  uint32_t struct_size;
+  // "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
+  const char *format;
+  // Dark frames, averaged: a file or folder of images, a range of frames such as "0..30" (from 0, 30 not included)
+  // where one file holds all frames (.his, multi-page TIFF, HDF5), an HDF5 dataset, or "none" to subtract nothing;
+  // NULL looks at their usual place.
+  const char *dark;
+  // Direct-beam frames (I0), as `dark` but not "none". Several ranges such as "0..10,90..100" are as many images at
+  // different times.
+  const char *flat;
+  // View angles: "180" is even over so many degrees, without the end point; "-88.2..91.8" even, both ends included; a
+  // text file with one angle in degrees per line, or "FILE:A..B" for its entries A to B - 1, counted from 0. Relative
+  // paths here, in `dark` and in `flat` are looked up in the folder of the scan, then as they stand.
+  const char *angles;
+  // HDF5 dataset of the projections, where it is not at its standard place.
+  const char *dataset;
+  // First view to use.
+  uint64_t view_start;
+  // View after the last one to use; 0 is all.
+  uint64_t view_end;
+} wagiri_scan_options;
+
 // How to turn counts into absorbance. Set `struct_size` to sizeof; every other field may be 0.
 typedef struct wagiri_normalise_options {
   // sizeof(wagiri_normalise_options).
@@ -362,31 +422,6 @@ typedef struct wagiri_fbp_options {
   double tolerance;
 } wagiri_fbp_options;
 
-// How to open a scan where its files leave something open. Set `struct_size` to sizeof; every other field may be 0.
-typedef struct wagiri_scan_options {
-  // sizeof(wagiri_scan_options).
-  uint32_t struct_size;
-  // "hipic", "his", "tiff" or "hdf5"; NULL looks at the files.
-  const char *format;
-  // Dark frames, averaged: a file or folder of images, a range of frames such as "0..30" (from 0, 30 not included)
-  // where one file holds all frames (.his, multi-page TIFF, HDF5), an HDF5 dataset, or "none" to subtract nothing;
-  // NULL looks at their usual place.
-  const char *dark;
-  // Direct-beam frames (I0), as `dark` but not "none". Several ranges such as "0..10,90..100" are as many images at
-  // different times.
-  const char *flat;
-  // View angles: "180" is even over so many degrees, without the end point; "-88.2..91.8" even, both ends included; a
-  // text file with one angle in degrees per line, or "FILE:A..B" for its entries A to B - 1, counted from 0. Relative
-  // paths here, in `dark` and in `flat` are looked up in the folder of the scan, then as they stand.
-  const char *angles;
-  // HDF5 dataset of the projections, where it is not at its standard place.
-  const char *dataset;
-  // First view to use.
-  uint64_t view_start;
-  // View after the last one to use; 0 is all.
-  uint64_t view_end;
-} wagiri_scan_options;
-
 // What is known of a scan. Pointers are valid until the scan is freed.
 typedef struct wagiri_scan_details {
   // sizeof(wagiri_scan_details), set by the caller.
@@ -409,7 +444,7 @@ typedef struct wagiri_scan_details {
   double covered_deg;
   // `views` angles, radians.
   const double *angles_rad;
-  // "hipic", "his", "tiff", "hdf5" or "memory".
+  // "hipic", "his", "tiff", "hdf5", "slices" or "memory".
   const char *format;
   // One line: sample format, compression, layout.
   const char *details;
@@ -417,6 +452,8 @@ typedef struct wagiri_scan_details {
   const char *path;
   // `note_count` remarks that a user should see once.
   const char *const *notes;
+  // WAGIRI_PIXELS_: what it holds. `views`, `rows` and `cols` of a volume are its y, z and x, and it has no angles.
+  int64_t pixels;
 } wagiri_scan_details;
 
 // A stage. Its texts are UTF-8 and valid until the context is freed.
@@ -433,6 +470,8 @@ typedef struct wagiri_stage {
   const char *id;
   // One line.
   const char *summary;
+  // WAGIRI_PLACE_.
+  uint64_t place;
 } wagiri_stage;
 
 // A parameter of a stage. Its texts are UTF-8 and valid until the context is freed.
@@ -460,6 +499,14 @@ typedef struct wagiri_param {
   // Largest accepted number; infinity if there is none.
   double maximum;
 } wagiri_param;
+
+// Hears one outcome of `wagiri_plugin_check` as soon as it is there: `good` is 1 or 0, `place` the file or a stage,
+// `text` what was checked, or what is wrong. The texts are valid during the call. Called on the thread that called. Must
+// return normally: no C++ exception, no longjmp.
+typedef void (*wagiri_finding)(void *user,
+                               int32_t good,
+                               const char *place,
+                               const char *text);
 
 // Success.
 #define WAGIRI_OK 0
@@ -512,8 +559,9 @@ uint64_t wagiri_features(void);
 // a defect of wagiri comes back as an error like any other and never ends the process. Thread-safe.
 wagiri_status wagiri_self_test_panic(struct wagiri_error **err);
 
-// Parses and checks a chain of one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto". The
-// stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
+// Parses and checks a chain: one line, such as "normalise | ring.sort kernel_px=5 | recon.fbp center_px=auto", or the text
+// of a chain file, a TOML table [[stage]] for each stage. The first word may tell what the data are: raw, sinograms or
+// volume; without it the first stage does. The stages are those that `ctx` knows now. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on
 // error NULL. Thread-safe.
 //
 // WAGIRI_NOT_FOUND: unknown stage or parameter. WAGIRI_INVALID: a value, or stages that do not fit together.
@@ -628,6 +676,30 @@ const char *wagiri_error_message(const struct wagiri_error *error);
 // Frees an error; NULL is allowed.
 void wagiri_error_free(struct wagiri_error *error);
 
+// Describes a chain. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_chain_info(const struct wagiri_chain *chain,
+                                struct wagiri_chain_details *out,
+                                struct wagiri_error **err);
+
+// Opens data of the kind that the chain starts from: raw frames, or images of sinograms or slices. `path` and `options` go
+// before what stands in the chain; both may be NULL. The chain does not change. On success `*out` is a new scan to be freed
+// with `wagiri_scan_free`, on error NULL. Thread-safe.
+//
+// WAGIRI_INVALID: neither the chain nor `path` says where the data are. WAGIRI_NOT_FOUND: an option that this kind of data
+// does not have. Otherwise as `wagiri_scan_open`.
+wagiri_status wagiri_chain_open(const struct wagiri_chain *chain,
+                                const char *path,
+                                const struct wagiri_scan_options *options,
+                                struct wagiri_scan **out,
+                                struct wagiri_error **err);
+
+// Writes the number of slices (files) that the chain makes of all of `scan`, without reading it. Thread-safe.
+wagiri_status wagiri_chain_slices(const struct wagiri_context *ctx,
+                                  const struct wagiri_chain *chain,
+                                  const struct wagiri_scan *scan,
+                                  uint64_t *slices,
+                                  struct wagiri_error **err);
+
 // From `counts` [row, view, col] to absorbance `out`, of the same shape, with direct-beam images `flats`
 // [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
 // the last view. `options` and `progress` may be NULL. Thread-safe.
@@ -701,6 +773,18 @@ wagiri_status wagiri_scan_from_arrays(struct wagiri_view views,
                                       struct wagiri_scan **out,
                                       struct wagiri_error **err);
 
+// Makes a scan of pixels that are not raw any more, `rows` [row, view, col] or [z, y, x]: sinograms in absorbance with one
+// angle per view in `angles_rad`, or a volume, whose `angles_rad` is NULL. `pixels` tells which, WAGIRI_PIXELS_SINOGRAM or
+// WAGIRI_PIXELS_VOLUME. `pixel_um` 0 is unknown. Everything is copied: the arrays may go when the function returns. Chains
+// that start with sinograms or volume run on it; to open files of that kind see `wagiri_chain_open`. On success `*out` is a
+// new scan to be freed with `wagiri_scan_free`, on error NULL. Thread-safe.
+wagiri_status wagiri_scan_from_rows(struct wagiri_view rows,
+                                    int32_t pixels,
+                                    const double *angles_rad,
+                                    double pixel_um,
+                                    struct wagiri_scan **out,
+                                    struct wagiri_error **err);
+
 // Describes a scan. Set `out->struct_size` first. Thread-safe.
 wagiri_status wagiri_scan_info(const struct wagiri_scan *scan,
                                struct wagiri_scan_details *out,
@@ -716,7 +800,7 @@ wagiri_status wagiri_scan_read_frame(const struct wagiri_scan *scan,
                                      struct wagiri_error **err);
 
 // Reads detector rows from `first_row` on as sinograms `out` [row, view, col] in absorbance, normalised with the
-// defaults of the stage normalise; black views get the mean of the others. The first call for a scan looks at up to 32
+// defaults of the stage normalise; black views get the mean of the others. Finished sinograms come as they are. The first call for a scan looks at up to 32
 // rows of every view to find them.
 // `progress` may be NULL. Thread-safe.
 wagiri_status wagiri_scan_read_sinogram(const struct wagiri_context *ctx,
@@ -730,7 +814,7 @@ wagiri_status wagiri_scan_read_sinogram(const struct wagiri_context *ctx,
 // Frees a scan; NULL is allowed. No function may be using it.
 void wagiri_scan_free(struct wagiri_scan *scan);
 
-// Writes the number of stages, plugins included. Thread-safe.
+// Writes the number of stages: what a chain may start from and end with, and plugins, included. Thread-safe.
 wagiri_status wagiri_stage_count(const struct wagiri_context *ctx,
                                  uint32_t *count,
                                  struct wagiri_error **err);
@@ -757,6 +841,16 @@ wagiri_status wagiri_stage_param(const struct wagiri_context *ctx,
 wagiri_status wagiri_plugin_load(struct wagiri_context *ctx,
                                  const char *path,
                                  struct wagiri_error **err);
+
+// Loads the plugin library `path` and tries each of its stages on small slabs: descriptions, slab heights, threads,
+// cancelling. `finding` may be NULL. What `wagiri_plugin_load` says of trust holds here too; a plugin that crashes ends
+// the process, and the last finding then names the stage. Thread-safe.
+//
+// WAGIRI_PLUGIN: the library cannot be loaded, or a stage breaks the contract.
+wagiri_status wagiri_plugin_check(const char *path,
+                                  wagiri_finding finding,
+                                  void *user,
+                                  struct wagiri_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

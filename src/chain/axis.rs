@@ -13,6 +13,7 @@ use crate::preprocess::NormaliseOptions;
 use crate::preprocess::center::{Estimate, least_squares, line, moment, registration, rmsd, usual_range};
 use crate::progress::Progress;
 use crate::scan::{Frame, Scan};
+use crate::slab::Domain;
 use offset::overlap;
 use pairs::{Frames, Pair, choose_pairs};
 use rayon::prelude::*;
@@ -140,6 +141,9 @@ pub struct AxisFound {
 /// Fails with `UNSUPPORTED` if it would have to guess, naming the candidates, and with `INVALID` for rows or a search range
 /// outside the detector.
 pub fn find_axis(ctx: &Context, scan: &Scan, options: &AxisOptions, progress: &mut Progress) -> Result<AxisFound> {
+    if scan.info().domain != Domain::Counts {
+        return Err(Error::unsupported("axis", "the axis is searched in raw projections only"));
+    }
     let survey = survey(ctx, scan, &options.normalise, progress)?;
     find_axis_with(ctx, scan, &survey, options, progress)
 }

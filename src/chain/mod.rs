@@ -33,13 +33,16 @@ pub use write::{ENDS, WRITE_PROJECTIONS, WRITE_TIFF};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::io::{MemorySink, SampleType};
+use crate::io::{self, MemorySink, SampleType};
 use crate::progress::{PhaseTime, Progress};
 use crate::scan::{Scan, ScanOptions};
 use crate::slab::{Domain, Halo};
 use ndarray::{Array2, Axis};
 use std::ops::Range;
 use std::path::Path;
+
+/// Files of sinograms, of whatever type.
+const SINOGRAM_PREFIX: &str = "s";
 
 /// A checked chain of stages. Immutable in a run; thread-safe.
 ///
@@ -179,6 +182,19 @@ impl Chain {
     /// What the chain starts from.
     pub fn input(&self) -> Domain {
         self.source.info().input
+    }
+    /// What its files hold.
+    pub fn output(&self) -> Domain {
+        self.steps.last().map_or(self.source.info(), |step| step.params.info()).output
+    }
+    /// The data that its source names, if it does.
+    pub fn path(&self) -> Option<&Path> {
+        self.source.text("path").map(Path::new)
+    }
+    /// Name of the file of slice `z`: `rec00012.tif`.
+    pub fn file_name(&self, z: usize) -> String {
+        let prefix = if self.output() == Domain::Sinogram { SINOGRAM_PREFIX } else { self.sample_type().prefix() };
+        io::file_name(prefix, z)
     }
     /// Refuses data of another kind than the chain starts from.
     fn check_source(&self, domain: Domain) -> Result<()> {

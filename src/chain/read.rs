@@ -224,7 +224,8 @@ pub fn read_counts(
 }
 
 /// Sinograms `[row, view, col]` of the detector rows `rows` in absorbance, with the defaults of the stage normalise: what a
-/// chain would reconstruct from, black views included, which get the mean of the others.
+/// chain would reconstruct from, black views included, which get the mean of the others. Where the data are finished
+/// sinograms, they come as they are; a volume has none.
 ///
 /// `black_views` are those of `scan`: found out by a [`survey`] if nobody has yet, and kept there, for each call would read
 /// the whole scan again. Repairs are told in the log. `progress` counts rows.
@@ -235,6 +236,17 @@ pub fn read_sinograms(
     black_views: &OnceLock<Arc<[bool]>>,
     progress: &mut Progress,
 ) -> Result<Array3<f32>> {
+    match scan.info().domain {
+        Domain::Counts => {}
+        Domain::Sinogram => {
+            let mut sinograms = Array3::zeros((rows.len(), scan.shape().views, scan.shape().cols));
+            scan.source().read_band(0..scan.shape().views, rows, sinograms.view_mut())?;
+            return Ok(sinograms);
+        }
+        Domain::Volume => {
+            return Err(Error::unsupported("scan", "a finished volume has no sinograms; the stage project makes some"));
+        }
+    }
     let options = NormaliseOptions::default();
     let black_views = match black_views.get() {
         Some(known) => known,

@@ -5,7 +5,7 @@
 
 use super::manifest::{Earlier, Known, Manifest, RECORD, Record};
 use super::prepare::{self, Ready, prepare};
-use super::{Chain, RunOptions, RunSummary, WRITE_PROJECTIONS, plan};
+use super::{Chain, RunOptions, RunSummary, SINOGRAM_PREFIX, WRITE_PROJECTIONS, plan};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::{ProjectionSink, SliceMeta, TiffSink, Written};
@@ -274,7 +274,7 @@ impl Chain {
             views: ready.geometry.angles_rad.len(),
             angle_offset_rad: ready.angle_offset_rad,
             artist: options.artist().to_owned(),
-            prefix: (ready.output == Domain::Sinogram).then(|| "s".into()),
+            prefix: (ready.output == Domain::Sinogram).then(|| SINOGRAM_PREFIX.into()),
         };
         if let Some(made) = &scan.info().made {
             (meta.center, meta.views, meta.angle_offset_rad) = (made.center, made.views, made.angle_offset_rad);

@@ -29,6 +29,7 @@ mod tiff_sink;
 pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::open_slices;
+pub(crate) use tiff_sink::file_name;
 pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
 
 use crate::error::{Error, Result};

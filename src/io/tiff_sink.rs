@@ -37,9 +37,22 @@ impl SampleType {
             SampleType::U8 => 1,
         }
     }
+    /// Beginning of the names of slices: ct-rec's.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            SampleType::F32 => "rec",
+            SampleType::U16 => "rh",
+            SampleType::U8 => "ro",
+        }
+    }
     fn levels(self) -> u16 {
         if self == SampleType::U8 { 255 } else { 65535 }
     }
+}
+
+/// Name of the file of slice `z`.
+pub(crate) fn file_name(prefix: &str, z: usize) -> String {
+    format!("{prefix}{z:05}.tif")
 }
 
 /// What the description of each file tells: six tab-separated fields (pixel size in µm, axis in px, views, angle offset
@@ -208,13 +221,8 @@ impl TiffSink {
     }
     /// Path of slice `z` under its final name, which it has after [`SliceSink::finish`] or [`SliceSink::abandon`].
     pub fn path(&self, z: usize) -> PathBuf {
-        let by_type = match self.sample {
-            SampleType::F32 => "rec",
-            SampleType::U16 => "rh",
-            SampleType::U8 => "ro",
-        };
-        let prefix = self.meta.prefix.as_deref().unwrap_or(by_type);
-        self.dir.join(format!("{prefix}{z:05}.tif"))
+        let prefix = self.meta.prefix.as_deref().unwrap_or(self.sample.prefix());
+        self.dir.join(file_name(prefix, z))
     }
     fn float_dir(&self) -> PathBuf {
         self.dir.join("float32")

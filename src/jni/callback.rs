@@ -5,9 +5,9 @@ use super::throw::{Failure, Result, take_pending};
 use crate::error::Error;
 use crate::io::SliceSink;
 use crate::progress::{Progress, Report};
-use jni::objects::{JObject, JValue};
+use jni::objects::{JFloatArray, JObject, JValue};
 use jni::{Env, jni_sig, jni_str};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -117,6 +117,37 @@ fn hand_over(env: &mut Env, consumer: &JObject, slices: &Receiver<(usize, Array2
         })?;
     }
     Ok(())
+}
+
+/// Asks `supplier` for each slice `[height, width]` in turn. The memory is taken at once, so that a volume that is too
+/// large is refused before anything is read.
+pub fn slices(env: &mut Env, supplier: &JObject, (depth, height, width): (usize, usize, usize)) -> Result<Array3<f32>> {
+    let mut voxels = Vec::new();
+    let slice = height.saturating_mul(width);
+    if slice == 0 || voxels.try_reserve_exact(slice.saturating_mul(depth)).is_err() {
+        let message = "no memory for it: expected a volume with voxels that fits into memory";
+        let shape = format!("{depth} x {height} x {width}");
+        return Err(Error::limit("slices", message).with("shape", shape).into());
+    }
+    for z in 0..depth {
+        env.with_local_frame(8, |env| -> Result<()> {
+            let pixels = env
+                .call_method(supplier, jni_str!("slice"), jni_sig!("(I)[F"), &[JValue::Int(z as i32)])
+                .map_err(|e| take_pending(env, e))?
+                .l()?;
+            let pixels = env.cast_local::<JFloatArray>(pixels)?;
+            let len = if pixels.is_null() { 0 } else { pixels.len(env)? };
+            if len != slice {
+                let message = format!("slice {z}: expected {width} x {height} = {slice} values");
+                return Err(Error::invalid("slices", message).with("values", len).into());
+            }
+            let start = voxels.len();
+            voxels.resize(start + slice, 0.0f32);
+            Ok(pixels.get_region(env, 0, &mut voxels[start..])?)
+        })?;
+    }
+    let shape = |e| Error::internal("slices", "the shape does not fit the voxels").caused_by(e);
+    Ok(Array3::from_shape_vec((depth, height, width), voxels).map_err(shape)?)
 }
 
 struct Queue(Sender<(usize, Array2<f32>)>);

@@ -2,7 +2,7 @@
 
 use super::callback::{with_progress, with_slices};
 use super::context::context;
-use super::scan::scan;
+use super::scan::{OpenScan, scan, scan_options};
 use super::throw::Result;
 use super::{convert, handles, native};
 use crate::chain::{Chain, RunOptions, RunSummary};
@@ -50,6 +50,52 @@ native!(Java_org_wagiri_Native_chainText, |env, id: jlong| -> JString<'l> {
     Ok(env.new_string(chain(id)?.to_string())?)
 });
 
+native!(Java_org_wagiri_Native_chainToml, |env, id: jlong| -> JString<'l> {
+    Ok(env.new_string(chain(id)?.to_toml())?)
+});
+
+native!(Java_org_wagiri_Native_chainInput, |env, id: jlong| -> JString<'l> {
+    Ok(env.new_string(chain(id)?.input().name())?)
+});
+
+native!(Java_org_wagiri_Native_chainOutput, |env, id: jlong| -> JString<'l> {
+    Ok(env.new_string(chain(id)?.output().name())?)
+});
+
+native!(Java_org_wagiri_Native_chainPath, |env, id: jlong| -> JString<'l> { path(env, chain(id)?.path()) });
+
+native!(Java_org_wagiri_Native_chainOutDir, |env, id: jlong| -> JString<'l> { path(env, chain(id)?.out_dir()) });
+
+native!(Java_org_wagiri_Native_chainFileName, |env, id: jlong, z: jint| -> JString<'l> {
+    Ok(env.new_string(chain(id)?.file_name(convert::index(z, "z")?))?)
+});
+
+native!(Java_org_wagiri_Native_chainSlices, |_env, ctx: jlong, scan_id: jlong, id: jlong| -> jint {
+    Ok(chain(id)?.slices(&*context(ctx)?, &scan(scan_id)?.scan)? as jint)
+});
+
+native!(Java_org_wagiri_Native_chainOpen, |env,
+                                           id: jlong,
+                                           path: JString<'l>,
+                                           format: JString<'l>,
+                                           dark: JString<'l>,
+                                           flat: JString<'l>,
+                                           angles: JString<'l>,
+                                           dataset: JString<'l>,
+                                           first_view: jint,
+                                           end_view: jint|
+ -> jlong {
+    let options = scan_options(env, [&format, &dark, &flat, &angles, &dataset], (first_view, end_view))?;
+    let (mut chain, path) = (chain(id)?, convert::text(env, &path)?);
+    chain.locate(path.as_deref().map(Path::new), &options)?;
+    Ok(handles::put(OpenScan::new(chain.open()?)))
+});
+
+/// A path as Java has it; null if there is none.
+fn path<'l>(env: &mut Env<'l>, path: Option<&Path>) -> Result<JString<'l>> {
+    Ok(path.map_or(Ok(JString::null()), |path| env.new_string(path.to_string_lossy()))?)
+}
+
 native!(Java_org_wagiri_Native_chainPlan, |env,
                                            ctx: jlong,
                                            scan_id: jlong,
@@ -76,8 +122,11 @@ native!(Java_org_wagiri_Native_chainPlan, |env,
         JValue::Object(&center),
         JValue::Double(plan.pixel_um),
         JValue::Object(&remarks),
+        JValue::Double(plan.compute_s),
+        JValue::Int(plan.halo.below as i32),
+        JValue::Int(plan.halo.above as i32),
     ];
-    Ok(env.new_object(class, jni_sig!("(IIIJJIILjava/lang/String;D[Ljava/lang/String;)V"), &args)?)
+    Ok(env.new_object(class, jni_sig!("(IIIJJIILjava/lang/String;D[Ljava/lang/String;DII)V"), &args)?)
 });
 
 native!(Java_org_wagiri_Native_chainPreview, |env,

@@ -3,7 +3,7 @@
 use super::native;
 use super::throw::Result;
 use super::{convert, handles};
-use crate::chain::{ParamInfo, ParamKind, StageInfo};
+use crate::chain::{ParamInfo, ParamKind, SOURCES, StageInfo, WRITE_TIFF};
 use crate::context::{Context, ContextOptions};
 use crate::error::Error;
 use jni::objects::{JObject, JObjectArray, JString, JValue};
@@ -43,7 +43,7 @@ native!(Java_org_wagiri_Native_contextLoadPlugin, |env, id: jlong, path: JString
 
 native!(Java_org_wagiri_Native_contextStages, |env, id: jlong| -> JObjectArray<'l> {
     let registry = context(id)?.registry();
-    let infos: Vec<&'static StageInfo> = registry.infos().collect();
+    let infos: Vec<&'static StageInfo> = registry.all().collect();
     convert::objects(env, jni_str!("org/wagiri/StageInfo"), &infos, |env, info| stage(env, info))
 });
 
@@ -53,10 +53,20 @@ fn stage<'a>(env: &mut Env<'a>, info: &StageInfo) -> Result<JObject<'a>> {
     let summary = env.new_string(info.summary)?;
     let input = env.new_string(info.input.name())?;
     let output = env.new_string(info.output.name())?;
+    let place = if SOURCES.iter().any(|source| source.id == info.id) {
+        "start"
+    } else if info.id == WRITE_TIFF.id {
+        "end"
+    } else {
+        "between"
+    };
+    let place = env.new_string(place)?;
     let class = env.find_class(jni_str!("org/wagiri/StageInfo"))?;
-    let signature =
-        jni_sig!("(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;[Lorg/wagiri/ParamInfo;)V");
+    let signature = jni_sig!(
+        "(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;[Lorg/wagiri/ParamInfo;)V"
+    );
     let args = [
+        JValue::Object(&place),
         JValue::Object(&id),
         JValue::Object(&summary),
         JValue::Object(&input),

@@ -13,13 +13,14 @@ mod ops;
 mod scan;
 mod throw;
 
-use jni::objects::{JClass, JString};
+use jni::objects::{JClass, JObjectArray, JString};
 use jni::sys::{jint, jlong};
 use jni::{Env, EnvUnowned};
+use std::path::Path;
 use throw::{Result, Throw};
 
 /// Raised whenever a native method changes; `NativeLibrary.ABI_VERSION` in Java is the same number.
-const ABI_VERSION: jint = 2;
+const ABI_VERSION: jint = 3;
 
 /// Defines one exported native method: catches panics, turns failures into exceptions.
 macro_rules! native {
@@ -46,13 +47,21 @@ native!(Java_org_wagiri_Native_version, |env| -> JString<'l> { Ok(env.new_string
 pub extern "system" fn Java_org_wagiri_Native_errorTable<'l>(
     mut unowned: EnvUnowned<'l>,
     _class: JClass<'l>,
-) -> jni::objects::JObjectArray<'l> {
+) -> JObjectArray<'l> {
     let table = |env: &mut Env<'l>| -> Result<_> {
         let lines: Vec<String> = crate::ERROR_TABLE.iter().map(|row| format!("{} {}", row.1, row.2)).collect();
         convert::strings(env, &lines)
     };
     unowned.with_env(table).resolve::<Throw>()
 }
+
+// One line per outcome of the check of a plugin, as the command line tells it.
+native!(Java_org_wagiri_Native_pluginCheck, |env, path: JString<'l>| -> JObjectArray<'l> {
+    let path = convert::required(env, &path, "path")?;
+    let findings = crate::check_plugin(Path::new(&path), &mut |_| {});
+    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    convert::strings(env, &lines)
+});
 
 native!(Java_org_wagiri_Native_openHandles, |_env| -> jint { Ok(handles::count() as jint) });
 

@@ -1,6 +1,6 @@
 //! `org.wagiri.Scan`.
 
-use super::callback::with_progress;
+use super::callback::{self, with_progress};
 use super::context::context;
 use super::{convert, handles, native};
 use crate::chain::read::{read_references, read_sinograms};
@@ -8,11 +8,11 @@ use crate::chain::{AxisOptions, find_axis};
 use crate::error::{Error, Result};
 use crate::preprocess::{NormaliseOptions, flat_weights, normalise_row};
 use crate::progress::Progress;
-use crate::scan::{Frame, MemorySource, Scan, ScanOptions};
-use crate::slab::References;
+use crate::scan::{Frame, MemoryRows, MemorySource, Scan, ScanOptions};
+use crate::slab::{Domain, References};
 use jni::objects::{JDoubleArray, JFloatArray, JObject, JString, JValue};
-use jni::sys::{jdouble, jint, jlong};
-use jni::{jni_sig, jni_str};
+use jni::sys::{jboolean, jdouble, jint, jlong};
+use jni::{Env, jni_sig, jni_str};
 use ndarray::{Array2, Array3, Axis, s};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -32,7 +32,7 @@ pub fn scan(id: jlong) -> Result<Arc<OpenScan>> {
 }
 
 impl OpenScan {
-    fn new(scan: Scan) -> Self {
+    pub fn new(scan: Scan) -> Self {
         OpenScan { scan, black_views: OnceLock::new(), references: OnceLock::new() }
     }
 
@@ -40,6 +40,9 @@ impl OpenScan {
     fn references(&self) -> Result<&References> {
         if let Some(references) = self.references.get() {
             return Ok(references);
+        }
+        if self.scan.info().domain != Domain::Counts {
+            return Err(Error::unsupported("scan", "only raw projections are normalised"));
         }
         // A view that is looked at by itself has no others to be replaced from.
         let shape = self.scan.shape();
@@ -86,6 +89,19 @@ fn check_length(actual: usize, needed: usize) -> Result<()> {
     Err(Error::invalid("out", "the array has the wrong length").with("length", actual).with("needed", needed))
 }
 
+/// What `org.wagiri.ScanOptions` holds: format, dark, flat, angles, dataset; views.
+pub fn scan_options(env: &mut Env, texts: [&JString; 5], views: (jint, jint)) -> super::throw::Result<ScanOptions> {
+    let [format, dark, flat, angles, dataset] = texts;
+    Ok(ScanOptions {
+        format: convert::text(env, format)?,
+        dark: convert::text(env, dark)?,
+        flat: convert::text(env, flat)?,
+        angles: convert::text(env, angles)?,
+        dataset: convert::text(env, dataset)?,
+        views: convert::range(views.0, views.1, "views")?,
+    })
+}
+
 native!(Java_org_wagiri_Native_scanOpen, |env,
                                           path: JString<'l>,
                                           format: JString<'l>,
@@ -97,14 +113,7 @@ native!(Java_org_wagiri_Native_scanOpen, |env,
                                           end_view: jint|
  -> jlong {
     let path = convert::required(env, &path, "path")?;
-    let options = ScanOptions {
-        format: convert::text(env, &format)?,
-        dark: convert::text(env, &dark)?,
-        flat: convert::text(env, &flat)?,
-        angles: convert::text(env, &angles)?,
-        dataset: convert::text(env, &dataset)?,
-        views: convert::range(first_view, end_view, "views")?,
-    };
+    let options = scan_options(env, [&format, &dark, &flat, &angles, &dataset], (first_view, end_view))?;
     Ok(handles::put(OpenScan::new(crate::io::open(Path::new(&path), &options)?)))
 });
 
@@ -133,6 +142,24 @@ native!(Java_org_wagiri_Native_scanFromArrays, |env,
     Ok(handles::put(OpenScan::new(scan)))
 });
 
+native!(Java_org_wagiri_Native_scanFromSlices, |env,
+                                                supplier: JObject<'l>,
+                                                volume: jboolean,
+                                                rows: jint,
+                                                height: jint,
+                                                width: jint,
+                                                angles: JDoubleArray<'l>,
+                                                pixel_um: jdouble|
+ -> jlong {
+    let angles = convert::double_values(env, &angles, "angles")?;
+    let rows = convert::index(rows, "slices")?;
+    let shape = (rows, convert::index(height, "height")?, convert::index(width, "width")?);
+    let data = callback::slices(env, &supplier, shape)?;
+    let source = if volume { MemoryRows::volume(data) } else { MemoryRows::sinograms(data) };
+    let scan = source.into_scan(angles, (!pixel_um.is_nan()).then_some(pixel_um))?;
+    Ok(handles::put(OpenScan::new(scan)))
+});
+
 native!(Java_org_wagiri_Native_scanInfo, |env, id: jlong| -> JObject<'l> {
     let open = scan(id)?;
     let (shape, info) = (open.scan.shape(), open.scan.info());
@@ -141,6 +168,7 @@ native!(Java_org_wagiri_Native_scanInfo, |env, id: jlong| -> JObject<'l> {
     let path = env.new_string(info.path.to_string_lossy())?;
     let angles = convert::doubles(env, &info.angles_rad)?;
     let notes = convert::strings(env, &info.notes)?;
+    let pixels = env.new_string(info.domain.name())?;
     let class = env.find_class(jni_str!("org/wagiri/ScanInfo"))?;
     let args = [
         JValue::Object(&format),
@@ -153,8 +181,11 @@ native!(Java_org_wagiri_Native_scanInfo, |env, id: jlong| -> JObject<'l> {
         JValue::Object(&angles),
         JValue::Double(info.pixel_um.unwrap_or(f64::NAN)),
         JValue::Object(&notes),
+        JValue::Object(&pixels),
     ];
-    let signature = jni_sig!("(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;IIII[DD[Ljava/lang/String;)V");
+    let signature = jni_sig!(
+        "(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;IIII[DD[Ljava/lang/String;Ljava/lang/String;)V"
+    );
     Ok(env.new_object(class, signature, &args)?)
 });
 

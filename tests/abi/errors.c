@@ -207,6 +207,9 @@ static void nulls_of_handles(wagiri_context *ctx, wagiri_scan *scan) {
   REFUSED("ctx: must", wagiri_scan_read_sinogram, NULL, scan, 0, m, NULL, NULL);
   REFUSED("scan: must", wagiri_scan_read_sinogram, ctx, NULL, 0, m, NULL, NULL);
   REFUSED("out: data must", wagiri_scan_read_sinogram, ctx, scan, 0, no_m, NULL, NULL);
+  REFUSED("rows: data must", wagiri_scan_from_rows, no_v, WAGIRI_PIXELS_VOLUME, NULL, 1, &new_scan);
+  REFUSED("out: must", wagiri_scan_from_rows, v, WAGIRI_PIXELS_VOLUME, NULL, 1, NULL);
+  REFUSED("path: must", wagiri_plugin_check, NULL, NULL, NULL);
   CHECK(new_scan == NULL);
 
   /* Nothing to free, nothing to tell. */
@@ -221,6 +224,9 @@ static void nulls_of_handles(wagiri_context *ctx, wagiri_scan *scan) {
 static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *chain) {
   wagiri_error *err = NULL;
   wagiri_chain *none = NULL;
+  wagiri_scan *no_scan = NULL;
+  wagiri_chain_details details = ZERO;
+  uint64_t slices = 0;
   float data[64 * 2] = ZERO;
   wagiri_center center = ZERO;
   wagiri_view v = view(data, 1, 2, 64), no_v = view(NULL, 1, 2, 64);
@@ -231,6 +237,7 @@ static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *
   geometry.views = 2;
   geometry.pixel_um = 1;
   plan.struct_size = sizeof plan;
+  details.struct_size = sizeof details;
   center.struct_size = sizeof center;
 
   REFUSED("ctx: must", wagiri_normalise, NULL, v, v, v, NULL, NULL, NULL, m);
@@ -255,6 +262,14 @@ static void nulls_of_work(wagiri_context *ctx, wagiri_scan *scan, wagiri_chain *
   REFUSED("stage: must", wagiri_chain_set, chain, NULL, "filter", "ramp");
   REFUSED("param: must", wagiri_chain_set, chain, "recon.fbp", NULL, "ramp");
   REFUSED("value: must", wagiri_chain_set, chain, "recon.fbp", "filter", NULL);
+  REFUSED("chain: must", wagiri_chain_info, NULL, &details);
+  REFUSED("out: must", wagiri_chain_info, chain, NULL);
+  REFUSED("chain: must", wagiri_chain_open, NULL, "x", NULL, &no_scan);
+  REFUSED("out: must", wagiri_chain_open, chain, "x", NULL, NULL);
+  REFUSED("ctx: must", wagiri_chain_slices, NULL, chain, scan, &slices);
+  REFUSED("chain: must", wagiri_chain_slices, ctx, NULL, scan, &slices);
+  REFUSED("scan: must", wagiri_chain_slices, ctx, chain, NULL, &slices);
+  REFUSED("slices: must", wagiri_chain_slices, ctx, chain, scan, NULL);
   REFUSED("ctx: must", wagiri_chain_plan, NULL, chain, scan, NULL, NULL, NULL, &plan);
   REFUSED("chain: must", wagiri_chain_plan, ctx, NULL, scan, NULL, NULL, NULL, &plan);
   REFUSED("scan: must", wagiri_chain_plan, ctx, chain, NULL, NULL, NULL, NULL, &plan);

@@ -104,13 +104,15 @@ static void library(wagiri_context *ctx) {
 static void stages(wagiri_context *ctx) {
   wagiri_error *err = NULL;
   uint32_t count = 0, i, j, k;
-  int found = 0;
+  int found = 0, starts = 0, ends = 0;
   EXPECT(WAGIRI_OK, "", wagiri_stage_count(ctx, &count, &err));
   for (i = 0; i < count; i++) {
     wagiri_stage stage = ZERO;
     stage.struct_size = sizeof stage;
     EXPECT(WAGIRI_OK, "", wagiri_stage_info(ctx, i, &stage, &err));
     CHECK(strchr(stage.id, ' ') == NULL && stage.summary[0] != 0);
+    starts += stage.place == WAGIRI_PLACE_START;
+    ends += stage.place == WAGIRI_PLACE_END;
     CHECK(stage.input >= WAGIRI_PIXELS_COUNTS && stage.output <= WAGIRI_PIXELS_VOLUME);
     for (j = 0; j < stage.param_count; j++) {
       wagiri_param param = ZERO;
@@ -123,7 +125,7 @@ static void stages(wagiri_context *ctx) {
                param.kind == WAGIRI_PARAM_INT && strcmp(param.default_text, "5") == 0 && strcmp(param.unit, "px") == 0;
     }
   }
-  CHECK(found);
+  CHECK(found && starts == 3 && ends == 1);
 }
 
 static wagiri_scan *open_scan(const char *folder) {

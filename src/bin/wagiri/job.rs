@@ -21,7 +21,7 @@ impl Job {
     /// Opens the data. Without a word of where they are, raw projections are in the folder `raw`, as SPring-8 lays them out.
     pub fn open(&mut self, m: &ArgMatches) -> Result<Scan> {
         let usual = Path::new("raw");
-        let named = self.data.is_some() || self.chain.params().next().is_some_and(|p| p.text("path").is_some());
+        let named = self.data.is_some() || self.chain.path().is_some();
         let usual = (!named && self.chain.input() == Domain::Counts && usual.is_dir()).then_some(usual);
         self.chain.locate(self.data.as_deref().or(usual), &args::scan_options(m)?)?;
         self.chain.open()
@@ -51,7 +51,7 @@ pub fn job(m: &ArgMatches, context: &Context) -> Result<Job> {
         return Err(Error::invalid("--chain", "the chain is given twice"));
     }
     let chain = chain(m, context, if leads { Some(words[0].as_str()) } else { args::text(m, "chain") })?;
-    let names_data = chain.params().next().is_some_and(|p| p.text("path").is_some());
+    let names_data = chain.path().is_some();
     let path = |word: &String| Some(PathBuf::from(word));
     let (data, out) = match words[usize::from(leads)..] {
         [] => (None, None),

@@ -15,7 +15,10 @@ public final class Chain extends NativeHandle {
         super(id);
     }
 
-    /** Parses and checks a chain of one line. */
+    /**
+     * Parses and checks a chain: one line, or the text of a chain file, a TOML table {@code [[stage]]} for each stage. The
+     * first word may tell what the data are: {@code raw}, {@code sinograms} or {@code volume}.
+     */
     public static Chain parse(Context context, String text) {
         return new Chain(Native.chainParse(context.id(), text));
     }
@@ -29,6 +32,66 @@ public final class Chain extends NativeHandle {
     /** The text form, with every parameter that is not at its default. */
     public String text() {
         return Native.chainText(id());
+    }
+
+    /** The same as the text of a chain file. */
+    public String toToml() {
+        return Native.chainToml(id());
+    }
+
+    /** What it starts from: {@code counts}, {@code sinogram} or {@code volume}. */
+    public String input() {
+        return Native.chainInput(id());
+    }
+
+    /** What it makes: {@code counts}, {@code sinogram} or {@code volume}. */
+    public String output() {
+        return Native.chainOutput(id());
+    }
+
+    /** The data that it names, or null. */
+    public String path() {
+        return Native.chainPath(id());
+    }
+
+    /** The folder that its {@code write.tiff} names, or null. */
+    public String outDir() {
+        return Native.chainOutDir(id());
+    }
+
+    /** Name of the file of slice {@code z}. */
+    public String fileName(int z) {
+        return Native.chainFileName(id(), z);
+    }
+
+    /** Opens the data that the chain names. */
+    public Scan open() {
+        return open(null, new ScanOptions());
+    }
+
+    /**
+     * Opens data of the kind that the chain starts from: raw frames, or images of sinograms or slices. What is given here
+     * goes before what stands in the chain, which does not change.
+     *
+     * @param path may be null if the chain names its data
+     */
+    public Scan open(String path, ScanOptions options) {
+        return Scan.wrap(
+                Native.chainOpen(
+                        id(),
+                        path,
+                        options.format,
+                        options.dark,
+                        options.flat,
+                        options.angles,
+                        options.dataset,
+                        options.firstView,
+                        options.endView));
+    }
+
+    /** How many slices the chain makes of all of {@code scan}, without reading it. */
+    public int slices(Context context, Scan scan) {
+        return Native.chainSlices(context.id(), scan.id(), id());
     }
 
     /** Memory, disk and slabs of a run over all rows. */

@@ -16,6 +16,9 @@ public final class ChainPlan {
     private final String center;
     private final double pixelUm;
     private final List<String> remarks;
+    private final double computeSeconds;
+    private final int haloBelow;
+    private final int haloAbove;
 
     ChainPlan(
             int firstRow,
@@ -27,7 +30,10 @@ public final class ChainPlan {
             int width,
             String center,
             double pixelUm,
-            String[] remarks) {
+            String[] remarks,
+            double computeSeconds,
+            int haloBelow,
+            int haloAbove) {
         this.firstRow = firstRow;
         this.endRow = endRow;
         this.slabRows = slabRows;
@@ -38,6 +44,9 @@ public final class ChainPlan {
         this.center = center;
         this.pixelUm = pixelUm;
         this.remarks = Collections.unmodifiableList(Arrays.asList(remarks));
+        this.computeSeconds = computeSeconds;
+        this.haloBelow = haloBelow;
+        this.haloAbove = haloAbove;
     }
 
     /** First detector row. */
@@ -88,5 +97,20 @@ public final class ChainPlan {
     /** What a user should know beforehand. */
     public List<String> remarks() {
         return remarks;
+    }
+
+    /** Computing alone, seconds, as a guess for a usual machine. */
+    public double computeSeconds() {
+        return computeSeconds;
+    }
+
+    /** Rows of the data before those of a slab that the stages look at, all together. */
+    public int haloBelow() {
+        return haloBelow;
+    }
+
+    /** Rows behind them. */
+    public int haloAbove() {
+        return haloAbove;
     }
 }

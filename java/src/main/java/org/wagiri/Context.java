@@ -35,12 +35,15 @@ public final class Context extends NativeHandle {
         return Native.contextMemoryBytes(id());
     }
 
-    /** Loads a plugin library and adds its stages. */
+    /**
+     * Loads a plugin library and adds its stages. It runs code of that file with all rights of the process: load only what
+     * the user trusts. See also {@link Wagiri#checkPlugin}.
+     */
     public void loadPlugin(String path) {
         Native.contextLoadPlugin(id(), path);
     }
 
-    /** The stages that a chain can be made of. */
+    /** Everything that may stand in a chain: what it starts with, stages, plugins, what it ends with. */
     public List<StageInfo> stages() {
         return Collections.unmodifiableList(Arrays.asList(Native.contextStages(id())));
     }

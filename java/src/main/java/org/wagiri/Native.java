@@ -16,6 +16,8 @@ final class Native {
 
     static native int openHandles();
 
+    static native String[] pluginCheck(String path);
+
     static native void panicForTest(String text);
 
     static native void free(long id);
@@ -45,6 +47,15 @@ final class Native {
     static native long scanFromArrays(
             float[] views, float[] flats, float[] dark, int cols, double[] anglesRad, double pixelUm);
 
+    static native long scanFromSlices(
+            SliceSupplier supplier,
+            boolean volume,
+            int slices,
+            int height,
+            int width,
+            double[] anglesRad,
+            double pixelUm);
+
     static native void scanReadFrame(long scan, int kind, int index, float[] out);
 
     static native void scanReadSinogram(long scan, int row, float[] out);
@@ -61,6 +72,31 @@ final class Native {
     static native void chainSet(long chain, String stage, String param, String value);
 
     static native String chainText(long chain);
+
+    static native String chainToml(long chain);
+
+    static native String chainInput(long chain);
+
+    static native String chainOutput(long chain);
+
+    static native String chainPath(long chain);
+
+    static native String chainOutDir(long chain);
+
+    static native String chainFileName(long chain, int z);
+
+    static native int chainSlices(long context, long scan, long chain);
+
+    static native long chainOpen(
+            long chain,
+            String path,
+            String format,
+            String dark,
+            String flat,
+            String angles,
+            String dataset,
+            int firstView,
+            int endView);
 
     static native ChainPlan chainPlan(
             long context, long scan, long chain, int firstRow, int endRow, int slabRows, ProgressListener listener);

@@ -1,8 +1,12 @@
 package org.wagiri;
 
+import java.util.Arrays;
 import java.util.Objects;
 
-/** A scan on disk that is read by frame or row band, never whole. Thread-safe. */
+/**
+ * What chains run on: raw frames on disk, which are read by frame or row band and never whole; finished sinograms or slices
+ * on disk ({@link Chain#open}); or any of them in memory. Thread-safe.
+ */
 public final class Scan extends NativeHandle {
     private final ScanInfo info;
 
@@ -45,7 +49,47 @@ public final class Scan extends NativeHandle {
         return wrap(Native.scanFromArrays(views, flats, dark, cols, geometry.anglesRad, geometry.pixelUm));
     }
 
-    private static Scan wrap(long id) {
+    /**
+     * A finished volume that is already in memory, for chains that start with {@code volume}. The voxels are copied, outside
+     * the Java heap and beside the memory budget of a {@link Context}.
+     *
+     * @param slices asked for {@code depth} slices of {@code height * width} values; what it throws comes out unchanged
+     * @param pixelUm size of a voxel in micrometres, or NaN if it is unknown
+     */
+    public static Scan fromVolume(SliceSupplier slices, int depth, int height, int width, double pixelUm) {
+        Wagiri.load();
+        Objects.requireNonNull(slices, "slices");
+        return wrap(Native.scanFromSlices(slices, true, depth, height, width, new double[0], pixelUm));
+    }
+
+    /** As above, from one array of whole slices. */
+    public static Scan fromVolume(float[] voxels, int height, int width, double pixelUm) {
+        int slice = Math.max(1, Math.multiplyExact(height, width));
+        if (voxels.length % slice != 0) {
+            throw new WagiriException(
+                    ErrorCode.INVALID,
+                    "voxels: expected whole slices of height x width values (values = " + voxels.length + ", slice = "
+                            + slice + ")");
+        }
+        SliceSupplier slices = z -> Arrays.copyOfRange(voxels, z * slice, (z + 1) * slice);
+        return fromVolume(slices, voxels.length / slice, height, width, pixelUm);
+    }
+
+    /**
+     * Finished sinograms that are already in memory, for chains that start with {@code sinograms}; copied as a volume is.
+     *
+     * @param sinograms asked for {@code rows} sinograms of {@code geometry.views() * cols} absorbances
+     * @param geometry angles and pixel size; its centre is not used
+     */
+    public static Scan fromSinograms(SliceSupplier sinograms, int rows, int cols, Geometry geometry) {
+        Wagiri.load();
+        Objects.requireNonNull(sinograms, "sinograms");
+        return wrap(
+                Native.scanFromSlices(
+                        sinograms, false, rows, geometry.views(), cols, geometry.anglesRad, geometry.pixelUm));
+    }
+
+    static Scan wrap(long id) {
         try {
             return new Scan(id, Native.scanInfo(id));
         } catch (RuntimeException e) {

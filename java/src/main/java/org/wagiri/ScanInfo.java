@@ -16,6 +16,7 @@ public final class ScanInfo {
     private final double[] anglesRad;
     private final double pixelUm;
     private final List<String> notes;
+    private final String pixels;
 
     ScanInfo(
             String format,
@@ -27,7 +28,8 @@ public final class ScanInfo {
             int flats,
             double[] anglesRad,
             double pixelUm,
-            String[] notes) {
+            String[] notes,
+            String pixels) {
         this.format = format;
         this.details = details;
         this.path = path;
@@ -38,9 +40,18 @@ public final class ScanInfo {
         this.anglesRad = anglesRad;
         this.pixelUm = pixelUm;
         this.notes = Collections.unmodifiableList(Arrays.asList(notes));
+        this.pixels = pixels;
     }
 
-    /** {@code hipic}, {@code his}, {@code tiff} or {@code hdf5}. */
+    /**
+     * {@code counts}, {@code sinogram} or {@code volume}. For a volume {@link #views}, {@link #rows} and {@link #cols} are its
+     * y, z and x, and it has no angles.
+     */
+    public String pixels() {
+        return pixels;
+    }
+
+    /** {@code hipic}, {@code his}, {@code tiff}, {@code hdf5}, {@code slices} or {@code memory}. */
     public String format() {
         return format;
     }

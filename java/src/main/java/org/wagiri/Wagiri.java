@@ -1,5 +1,9 @@
 package org.wagiri;
 
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+
 /** The library as a whole. */
 public final class Wagiri {
     private Wagiri() {}
@@ -19,6 +23,17 @@ public final class Wagiri {
     public static String nativePath() {
         load();
         return NativeLibrary.loadedFrom();
+    }
+
+    /**
+     * Loads a plugin library and tries each of its stages on small slabs, as {@code wagiri plugin check} does. A plugin that
+     * crashes ends the JVM.
+     *
+     * @return one line per outcome, each begins with {@code ok} or with {@code FAIL}
+     */
+    public static List<String> checkPlugin(String path) {
+        load();
+        return Collections.unmodifiableList(Arrays.asList(Native.pluginCheck(path)));
     }
 
     /** Contexts, scans and chains that are open now; for leak tests and diagnostics. */

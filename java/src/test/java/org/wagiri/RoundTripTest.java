@@ -47,6 +47,9 @@ public class RoundTripTest {
             ParamInfo kernel = ring.params().get(0);
             assertEquals("kernel_px int px 5", kernel.name() + " " + kernel.kind() + " " + kernel.unit() + " "
                     + kernel.defaultValue());
+            assertEquals("start raw", context.stages().get(0).place() + " " + context.stages().get(0).id());
+            assertEquals("end", context.stages().get(ids.indexOf("write.tiff")).place());
+            assertEquals("between", ring.place());
             StageInfo fbp = context.stages().get(ids.indexOf("recon.fbp"));
             assertEquals("sinogram volume", fbp.input() + " " + fbp.output());
             ParamInfo filter = fbp.params().stream().filter(p -> p.name().equals("filter")).findFirst().get();
@@ -183,5 +186,93 @@ public class RoundTripTest {
             RunSummary again = chain.run(context, scan, out, options, listener);
             assertEquals(again.slices(), again.found());
         }
+    }
+
+    @Test
+    public void aChainInTwoPartsGivesWhatTheWholeGives() throws Exception {
+        String end = "filter.gaussian sigma_z_px=1 | volume.bin bin=1";
+        String files = new File(folder.getRoot(), "half way").getPath();
+        try (Context context = Context.create(2, 0, "cpu");
+                Scan raw = Disc.scan();
+                Chain first = Chain.parse(context, CHAIN);
+                Chain second = Chain.parse(context, "volume | " + end);
+                Chain whole = Chain.parse(context, CHAIN + " | " + end)) {
+            List<float[]> slices = new ArrayList<>();
+            first.run(context, raw, (z, pixels, width, height) -> slices.add(pixels), null);
+            first.run(context, raw, files, null);
+            float[] wanted = whole.preview(context, raw, 1, null).pixels();
+            try (Scan memory = Scan.fromVolume(slices::get, slices.size(), Disc.COLS, Disc.COLS, Disc.PIXEL_UM);
+                    Scan disk = second.open(files, new ScanOptions())) {
+                assertEquals("volume", memory.info().pixels());
+                assertEquals("volume slices 3", disk.info().pixels() + " " + disk.info().format() + " " + disk.info().rows());
+                assertEquals(Disc.PIXEL_UM, disk.info().pixelUm(), 0);
+                assertArrayEquals(wanted, second.preview(context, memory, 1, null).pixels(), 0);
+                assertArrayEquals(wanted, second.preview(context, disk, 1, null).pixels(), 0);
+                assertEquals(3, second.slices(context, disk));
+                ChainPlan plan = second.plan(context, memory, null);
+                assertTrue(plan.computeSeconds() > 0);
+                assertEquals(plan.haloBelow(), plan.haloAbove());
+                assertTrue(plan.haloBelow() > 0);
+            }
+            try (Chain sinograms = Chain.parse(context, "sinograms | recon.fbp center_px=30.5 pixel_um=10 pad=off");
+                    Scan memory =
+                            Scan.fromSinograms(
+                                    z -> raw.normalisedSinogram(context, z), Disc.ROWS, Disc.COLS, Disc.geometry())) {
+                assertEquals("sinogram", memory.info().pixels());
+                assertArrayEquals(slices.get(2), sinograms.preview(context, memory, 2, null).pixels(), 0);
+            }
+        }
+        assertEquals(0, Wagiri.openHandles());
+    }
+
+    @Test
+    public void aChainTellsWhatItIsAndReadsBackFromItsFile() {
+        try (Context context = Context.create(1, 0, "cpu");
+                Chain chain = Chain.parse(context, "volume path=/a | filter.median | write.tiff type=u8 dir=/b");
+                Chain again = Chain.parse(context, chain.toToml())) {
+            assertEquals(chain.text(), again.text());
+            assertEquals("volume volume", again.input() + " " + again.output());
+            assertTrue(again.path(), again.path().endsWith("a"));
+            assertEquals("/b", again.outDir());
+            assertEquals("ro00012.tif", again.fileName(12));
+        }
+        try (Context context = Context.create(1, 0, "cpu");
+                Chain chain = Chain.parse(context, "normalise")) {
+            assertEquals("counts sinogram", chain.input() + " " + chain.output());
+            assertEquals("s00000.tif", chain.fileName(0));
+            assertEquals(null, chain.path());
+            assertEquals(null, chain.outDir());
+            assertThrows(ErrorCode.INVALID, "no data given", chain::open);
+        }
+    }
+
+    @Test
+    public void aSupplierThatFailsOrGivesTheWrongSizeIsTold() {
+        assertThrows(ErrorCode.INVALID, "slice 1: expected 3 x 2 = 6 values",
+                () -> Scan.fromVolume(z -> new float[6 - z], 2, 2, 3, 1));
+        assertThrows(ErrorCode.INVALID, "slice 0: expected", () -> Scan.fromVolume(z -> null, 2, 2, 3, 1));
+        assertThrows(ErrorCode.INVALID, "whole slices", () -> Scan.fromVolume(new float[7], 2, 3, 1));
+        assertThrows(ErrorCode.LIMIT, "no memory for it", () -> Scan.fromVolume(z -> null, 0x7fffffff, 0x7fffffff, 0x7fffffff, 1));
+        IllegalStateException own = new IllegalStateException("of the supplier");
+        try {
+            Scan.fromVolume(z -> {
+                throw own;
+            }, 2, 2, 3, 1);
+            throw new AssertionError("nothing was thrown");
+        } catch (IllegalStateException e) {
+            assertEquals(own, e);
+        }
+        assertTrue(Wagiri.checkPlugin("/no/such/file.so").get(0).startsWith("FAIL"));
+    }
+
+    private static void assertThrows(ErrorCode code, String text, Runnable call) {
+        try {
+            call.run();
+        } catch (WagiriException e) {
+            assertEquals(e.getMessage(), code, e.code());
+            assertTrue(e.getMessage(), e.getMessage().contains(text));
+            return;
+        }
+        throw new AssertionError("nothing was thrown");
     }
 }

@@ -13,7 +13,18 @@ import org.wagiri.WagiriException;
 abstract class Command implements PlugIn {
     private static final String NEEDED = "1.53t";
 
+    /** The name in the menu and the fields that are always there. */
     abstract Spec spec();
+
+    /** The fields for the options of a macro call. */
+    Spec spec(String options, MacroOptions.Variables variables) {
+        return spec();
+    }
+
+    /** The fields for a dialog, where another one may have come before it; null if the user cancelled that. */
+    Spec ask() {
+        return spec();
+    }
 
     /** A line for the dialog, or null. */
     String note() {
@@ -26,7 +37,7 @@ abstract class Command implements PlugIn {
     }
 
     /** Does the work; must not open a dialog. */
-    abstract void execute(Values values);
+    abstract void execute(Spec spec, Values values);
 
     @Override
     public final void run(String arg) {
@@ -35,16 +46,19 @@ abstract class Command implements PlugIn {
         if (IJ.versionLessThan(NEEDED)) {
             return;
         }
-        Spec spec = spec();
         try {
+            Spec spec;
             Values values;
             if (options != null) {
-                values = spec.parse(options, new InterpreterVariables());
+                MacroOptions.Variables variables = new InterpreterVariables();
+                spec = spec(options, variables);
+                values = spec.parse(options, variables);
             } else if (GraphicsEnvironment.isHeadless()) {
-                throw new CommandError("without a window the options must be given: run(\"" + spec.command
+                throw new CommandError("without a window the options must be given: run(\"" + spec().command
                         + "\", \"key=value ...\")");
             } else {
-                values = SpecDialog.ask(spec, note());
+                spec = ask();
+                values = spec == null ? null : SpecDialog.ask(spec, note());
                 if (values == null) {
                     return;
                 }
@@ -53,12 +67,12 @@ abstract class Command implements PlugIn {
             IJ.resetEscape();
             values = resolve(values);
             IJ.log("wagiri " + Wagiri.version() + ": run(\"" + spec.command + "\", \"" + spec.describe(values) + "\");");
-            execute(values);
+            execute(spec, values);
         } catch (CommandError e) {
-            fail(spec.command, e.getMessage());
+            fail(spec().command, e.getMessage());
         } catch (WagiriException e) {
             boolean defect = e.code() == ErrorCode.INTERNAL;
-            fail(spec.command, defect ? e.getMessage() + "; this is a defect of wagiri, please report it" : e.getMessage());
+            fail(spec().command, defect ? e.getMessage() + "; this is a defect of wagiri, please report it" : e.getMessage());
         } finally {
             IJ.showProgress(1.0);
         }
@@ -78,6 +92,12 @@ abstract class Command implements PlugIn {
         }
         IJ.log(command + ": " + message);
         stopMacro(interpreter, command + ": " + message);
+    }
+
+    /** Says what came out, in the Log and in the status bar. */
+    static void tell(String end) {
+        IJ.log("wagiri: " + end);
+        IJ.showStatus("!" + Character.toUpperCase(end.charAt(0)) + end.substring(1));
     }
 
     /** Ends the calling macro or script without a dialog. */

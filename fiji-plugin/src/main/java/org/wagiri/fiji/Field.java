@@ -1,9 +1,11 @@
 package org.wagiri.fiji;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import org.wagiri.ParamInfo;
 
 /** One field of a command: the dialog, the macro keys, the checks and the Recorder all come from this. */
 final class Field {
@@ -15,8 +17,12 @@ final class Field {
         CHOICE,
         INTEGER,
         NUMBER,
-        FLAG
+        FLAG,
+        /** Said already: recorded and logged, but not asked for. */
+        FIXED
     }
+
+    private static final double INFINITY = Double.POSITIVE_INFINITY;
 
     final String key;
     final String label;
@@ -25,9 +31,27 @@ final class Field {
     final boolean auto;
     final boolean besidePrevious;
     final List<String> words;
+    /** Accepted range of a number, both ends included. */
+    private final double low;
+    private final double high;
 
     private Field(
             String key, String label, Kind kind, String initial, boolean auto, boolean beside, String... words) {
+        this(key, label, kind, initial, auto, beside, kind == Kind.INTEGER ? 0 : -INFINITY, INFINITY, words);
+    }
+
+    private Field(
+            String key,
+            String label,
+            Kind kind,
+            String initial,
+            boolean auto,
+            boolean beside,
+            double low,
+            double high,
+            String... words) {
+        this.low = low;
+        this.high = high;
         this.key = key;
         this.label = label;
         this.kind = kind;
@@ -75,13 +99,60 @@ final class Field {
         return new Field(key, label, Kind.FLAG, Boolean.toString(on), false, false);
     }
 
+    /** A value that is settled before the dialog opens. */
+    static Field fixed(String key, String label, String value) {
+        return new Field(key, label, Kind.FIXED, value, false, false);
+    }
+
+    /** The parameter of a stage. Its word for "not said" is its default, also for true and false. */
+    static Field of(ParamInfo param) {
+        Kind kind;
+        List<String> words = new ArrayList<>(param.words());
+        switch (param.kind()) {
+            case "int":
+                kind = Kind.INTEGER;
+                break;
+            case "float":
+                kind = Kind.NUMBER;
+                break;
+            case "bool":
+                kind = Kind.CHOICE;
+                Collections.addAll(words, "true", "false");
+                break;
+            case "choice":
+                kind = Kind.CHOICE;
+                break;
+            default:
+                kind = Kind.TEXT;
+        }
+        if (kind == Kind.CHOICE && param.auto() && !words.contains("auto")) {
+            words.add(0, "auto");
+        }
+        String range = range(param.min(), param.max());
+        String details = param.unit() + (param.unit().isEmpty() || range.isEmpty() ? "" : ", ") + range;
+        String name = Character.toUpperCase(param.name().charAt(0)) + param.name().substring(1);
+        return new Field(
+                param.name(),
+                details.isEmpty() ? name : name + " (" + details + ")",
+                kind,
+                param.defaultValue(),
+                param.auto(),
+                false,
+                param.min(),
+                param.max(),
+                words.toArray(new String[0]));
+    }
+
     /** The same field in the row of the one before it. */
     Field beside() {
-        return new Field(key, label, kind, initial, auto, true, words.toArray(new String[0]));
+        return new Field(key, label, kind, initial, auto, true, low, high, words.toArray(new String[0]));
     }
 
     /** The value in a macro that does not mention the key. */
     String absent() {
+        if (kind == Kind.FIXED) {
+            return "";
+        }
         return kind == Kind.FLAG ? "false" : initial;
     }
 
@@ -94,11 +165,13 @@ final class Field {
             case FLAG:
                 return value.equals("true") || value.equals("false") ? null : expected("true or false", value);
             case INTEGER:
-                return auto && value.equals("auto") || isInteger(value)
+                return auto && value.equals("auto") || isInteger(value) && inRange(value)
                         ? null
-                        : expected("a whole number of at least 0" + orAuto, value);
+                        : expected("a whole number" + spoken() + orAuto, value);
             case NUMBER:
-                return auto && value.equals("auto") || isNumber(value) ? null : expected("a number" + orAuto, value);
+                return auto && value.equals("auto") || isNumber(value) && inRange(value)
+                        ? null
+                        : expected("a number" + spoken() + orAuto, value);
             default:
                 return null;
         }
@@ -108,9 +181,41 @@ final class Field {
         return key + ": expected " + what + " (value = '" + value + "')";
     }
 
+    private boolean inRange(String value) {
+        double number = Double.parseDouble(value);
+        return number >= low && number <= high;
+    }
+
+    private String spoken() {
+        if (low == -INFINITY && high == INFINITY) {
+            return "";
+        }
+        if (high == INFINITY) {
+            return " of at least " + plain(low);
+        }
+        return low == -INFINITY ? " of at most " + plain(high) : " from " + plain(low) + " to " + plain(high);
+    }
+
+    /** As it stands in a label; empty if any number will do. */
+    private static String range(double low, double high) {
+        if (low == -INFINITY && high == INFINITY) {
+            return "";
+        }
+        if (high == INFINITY) {
+            return "from " + plain(low);
+        }
+        return low == -INFINITY ? "up to " + plain(high) : plain(low) + " to " + plain(high);
+    }
+
+    private static String plain(double number) {
+        boolean whole = number == Math.rint(number) && Math.abs(number) < 1e9;
+        return whole ? Long.toString((long) number) : Double.toString(number);
+    }
+
     private static boolean isInteger(String value) {
         try {
-            return Integer.parseInt(value) >= 0;
+            Integer.parseInt(value);
+            return true;
         } catch (NumberFormatException e) {
             return false;
         }

@@ -29,7 +29,7 @@ public final class OpenScan extends Command {
     }
 
     @Override
-    void execute(Values values) {
+    void execute(Spec spec, Values values) {
         if (values.text("path").isEmpty()) {
             throw new CommandError("path: give the file or folder of a scan");
         }
@@ -51,6 +51,7 @@ public final class OpenScan extends Command {
         }
         calibrate(image, info, ScanStack.sinograms(values));
         ScanFields.remember(values, image);
+        StackScan.setPixels(image, pixels(values));
         image.setProperty("Info", describe(info) + SPEC.command + "\n" + SPEC.describe(values) + "\n");
         if (virtual) {
             closeWith(image, stack);
@@ -75,6 +76,14 @@ public final class OpenScan extends Command {
             IJ.showProgress(n, count);
         }
         return stack;
+    }
+
+    /** What a slice of the stack is, for the commands that work on stacks. */
+    private static String pixels(Values values) {
+        if (!ScanStack.sinograms(values)) {
+            return "projections";
+        }
+        return values.flag("normalize") ? "sinogram" : "counts";
     }
 
     private static void calibrate(ImagePlus image, ScanInfo info, boolean sinograms) {

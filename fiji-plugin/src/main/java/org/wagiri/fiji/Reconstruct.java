@@ -4,8 +4,6 @@ import ij.IJ;
 import ij.ImagePlus;
 import ij.WindowManager;
 import ij.macro.Interpreter;
-import java.io.File;
-import org.wagiri.Wagiri;
 
 /** Reconstructs a scan into slice files and shows them as a calibrated virtual stack. */
 public final class Reconstruct extends Command {
@@ -29,9 +27,9 @@ public final class Reconstruct extends Command {
                             Field.choice("type", "Type", "32-bit", "16-bit", "8-bit").beside(),
                             Field.numberOrAuto("min", "Min (1/cm, 16 and 8 bit)"),
                             Field.numberOrAuto("max", "Max (1/cm)").beside(),
-                            Field.choice("device", "Device", "auto", "cpu", "gpu"),
-                            Field.integerOrAuto("threads", "Threads").beside(),
-                            Field.numberOrAuto("memory_gb", "Memory_gb (outside Java)").beside(),
+                            Machine.device(),
+                            Machine.threads(),
+                            Machine.memory(),
                             Field.flag("resume", "Resume a stopped run (same fields, same output)", false),
                             Field.flag("open", "Open the result as a virtual stack", true)));
 
@@ -53,48 +51,33 @@ public final class Reconstruct extends Command {
     }
 
     @Override
-    void execute(Values values) {
+    void execute(Spec spec, Values values) {
         ImageJProgress progress = new ImageJProgress("Reconstructing");
         IJ.showStatus("!Reconstructing");
-        ReconstructRunner.Result result = ReconstructRunner.run(values, progress);
+        SliceFiles result = ReconstructRunner.run(values, progress);
         String output = values.text("output");
-        String end;
-        if (result.stopped) {
-            end = "stopped on Escape: " + result.files.size() + " of " + result.planned
-                    + " slices are finished and kept in " + result.folder;
-        } else {
+        String done = "";
+        if (!result.stopped()) {
             for (String remark : result.summary.remarks()) {
                 IJ.log("wagiri: " + remark);
             }
-            end = "reconstructed " + result.summary.slices() + " slices into " + output + ", center "
+            done = "reconstructed " + result.summary.slices() + " slices into " + output + ", center "
                     + result.summary.center() + " px, " + result.summary.min() + " to " + result.summary.max()
                     + " 1/cm";
         }
-        IJ.log("wagiri: " + end);
-        IJ.showStatus("!" + Character.toUpperCase(end.charAt(0)) + end.substring(1));
+        String end = result.end(done);
+        Command.tell(end);
         if (values.flag("open") && !result.files.isEmpty()) {
-            show(values, result);
+            ImagePlus image = result.open(SPEC, values, output);
+            ScanFields.remember(values, image);
+            StackScan.setPixels(image, "volume");
+            if (!result.stopped()) {
+                image.setProp("wagiri.center", result.summary.center());
+            }
+            image.show();
         }
-        if (result.stopped) {
+        if (result.stopped()) {
             Command.stopMacro(Interpreter.getInstance(), SPEC.command + ": " + end);
         }
-    }
-
-    private static void show(Values values, ReconstructRunner.Result result) {
-        ImagePlus image =
-                new ImagePlus(new File(values.text("output")).getName(), new SliceFileStack(result.files));
-        if (!Double.isNaN(result.pixelUm)) {
-            Display.calibrate(image, result.pixelUm);
-            image.setProp("wagiri.pixel_um", Double.toString(result.pixelUm));
-        }
-        ScanFields.remember(values, image);
-        image.setProp("wagiri.output", values.text("output"));
-        if (result.summary != null) {
-            image.setProp("wagiri.center", result.summary.center());
-        }
-        image.setProperty(
-                "Info", "wagiri " + Wagiri.version() + "\n" + SPEC.command + "\n" + SPEC.describe(values) + "\n");
-        Display.setRange(image);
-        image.show();
     }
 }

@@ -8,6 +8,12 @@ import org.wagiri.ScanOptions;
 final class ScanFields {
     private static final String[] KEYS = {"path", "format", "dataset", "dark", "flat", "angles"};
 
+    /** Properties of an image that shows this scan. */
+    static final String SCAN = "wagiri.";
+
+    /** Properties of an image that was made from this scan, whose angles it has. */
+    static final String ORIGIN = "wagiri.origin.";
+
     private ScanFields() {}
 
     static Field[] with(String pathLabel, Field... others) {
@@ -30,14 +36,28 @@ final class ScanFields {
         if (!values.text("path").isEmpty()) {
             return values;
         }
-        String path = active == null ? null : active.getProp("wagiri.path");
-        if (path == null) {
+        if (of(active, SCAN) == null) {
             throw new CommandError(
                     "path: give a scan, or activate a stack that was opened with Wagiri Open Scan");
         }
-        Values filled = values.copy();
+        return of(active, SCAN, values.copy());
+    }
+
+    /** How the scan behind an image was opened, or null if it does not say; {@code kind} is one of the constants above. */
+    static Values of(ImagePlus image, String kind) {
+        if (image == null || image.getProp(kind + "path") == null) {
+            return null;
+        }
+        Values unset = new Values();
         for (String key : KEYS) {
-            String value = active.getProp("wagiri." + key);
+            unset.set(key, key.equals("format") ? "auto" : "");
+        }
+        return of(image, kind, unset);
+    }
+
+    private static Values of(ImagePlus image, String kind, Values filled) {
+        for (String key : KEYS) {
+            String value = image.getProp(kind + key);
             if (value != null) {
                 filled.set(key, value);
             }
@@ -46,21 +66,27 @@ final class ScanFields {
     }
 
     static void remember(Values values, ImagePlus image) {
+        remember(values, image, SCAN);
+    }
+
+    static void remember(Values values, ImagePlus image, String kind) {
         for (String key : KEYS) {
             if (!values.text(key).isEmpty()) {
-                image.setProp("wagiri." + key, values.text(key));
+                image.setProp(kind + key, values.text(key));
             }
         }
     }
 
     static Scan open(Values values) {
-        ScanOptions options =
-                new ScanOptions()
-                        .format(values.text("format").equals("auto") ? "" : values.text("format"))
-                        .dataset(values.text("dataset"))
-                        .dark(values.text("dark"))
-                        .flat(values.text("flat"))
-                        .angles(values.text("angles"));
-        return Scan.open(values.text("path"), options);
+        return Scan.open(values.text("path"), options(values));
+    }
+
+    static ScanOptions options(Values values) {
+        return new ScanOptions()
+                .format(values.text("format").equals("auto") ? "" : values.text("format"))
+                .dataset(values.text("dataset"))
+                .dark(values.text("dark"))
+                .flat(values.text("flat"))
+                .angles(values.text("angles"));
     }
 }

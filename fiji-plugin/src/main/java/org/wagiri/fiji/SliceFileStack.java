@@ -56,6 +56,14 @@ final class SliceFileStack extends VirtualStack {
         return files.get(0).getParent() + File.separator;
     }
 
+    /** The beginning of the names of the files, by which they can be opened as a volume; null if others begin so too. */
+    String series() {
+        File first = files.get(0);
+        String name = first.getName().replaceFirst("\\d+\\.tif$", "");
+        String[] all = first.getParentFile().list((folder, other) -> other.startsWith(name) && other.endsWith(".tif"));
+        return all != null && all.length == files.size() ? new File(first.getParentFile(), name).getPath() : null;
+    }
+
     @Override
     public int size() {
         return files.size();

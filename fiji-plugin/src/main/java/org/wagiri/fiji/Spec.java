@@ -17,6 +17,15 @@ final class Spec {
         this.fields = Collections.unmodifiableList(Arrays.asList(fields));
     }
 
+    /** The command and what is settled: dialogs of one name remember what was typed in. */
+    String name() {
+        StringBuilder name = new StringBuilder(command);
+        for (Field field : fields) {
+            name.append(field.kind == Field.Kind.FIXED ? " " + field.initial : "");
+        }
+        return name.toString();
+    }
+
     /** What a fresh dialog shows. */
     Values initial() {
         Values values = new Values();

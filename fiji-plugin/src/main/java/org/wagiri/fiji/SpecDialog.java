@@ -27,7 +27,7 @@ final class SpecDialog {
 
     /** Shows the dialog until the values are acceptable; null if the user cancelled. */
     static Values ask(Spec spec, String note) {
-        Values values = LAST.containsKey(spec.command) ? LAST.get(spec.command) : spec.initial();
+        Values values = LAST.containsKey(spec.name()) ? LAST.get(spec.name()) : spec.initial();
         while (true) {
             GenericDialog dialog = build(spec, values, note);
             dialog.showDialog();
@@ -37,7 +37,7 @@ final class SpecDialog {
             values = read(spec, dialog);
             try {
                 spec.check(values);
-                LAST.put(spec.command, values);
+                LAST.put(spec.name(), values);
                 return values;
             } catch (CommandError e) {
                 IJ.error(spec.command, e.getMessage());
@@ -72,6 +72,8 @@ final class SpecDialog {
             }
             String value = values.text(field.key);
             switch (field.kind) {
+                case FIXED:
+                    break;
                 case PATH:
                     dialog.addFileField(field.label, value, LONG);
                     break;
@@ -105,6 +107,9 @@ final class SpecDialog {
         Values values = new Values();
         for (Field field : spec.fields) {
             switch (field.kind) {
+                case FIXED:
+                    values.set(field.key, field.initial);
+                    break;
                 case CHOICE:
                     values.set(field.key, ((Choice) choices.next()).getSelectedItem());
                     break;

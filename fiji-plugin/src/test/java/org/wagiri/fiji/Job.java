@@ -42,13 +42,13 @@ final class Job {
         return new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
     }
 
-    /** Names of the files in a folder, sorted; without the record of the run, which tells how it was asked for. */
+    /** Names of the files in a folder, sorted; without the record and the chain of the run, which tell how it was asked for. */
     static String list(Path folder) {
         return Arrays.toString(names(folder));
     }
 
     private static String[] names(Path folder) {
-        String[] names = folder.toFile().list((dir, name) -> !name.equals("wagiri-run.txt") && !name.equals("wagiri-chain.toml"));
+        String[] names = folder.toFile().list((dir, name) -> !name.startsWith("wagiri-"));
         Arrays.sort(names);
         return names;
     }
@@ -75,20 +75,33 @@ final class Job {
         assertEquals(read(log), 0, code);
     }
 
+    /** The example plugin, which was built beside the library under test. */
+    static String plugin() {
+        File folder = new File(System.getProperty("wagiri.native.path")).getParentFile();
+        File plugin = new File(folder, System.mapLibraryName("example_gain"));
+        assertTrue(plugin + " is missing: cargo build --workspace", plugin.isFile());
+        return plugin.getPath().replace('\\', '/');
+    }
+
     /** Runs a chain through org.wagiri out of the jar, in a class loader of its own. */
-    static void runInJava(String scan, String chain, Path out) throws Exception {
+    static void runInJava(String scan, String chain, Path out, String... plugins) throws Exception {
         try (URLClassLoader loader = new URLClassLoader(new URL[] {jar().toURI().toURL()}, null)) {
             Class<?> contexts = loader.loadClass("org.wagiri.Context");
             Class<?> scans = loader.loadClass("org.wagiri.Scan");
             Class<?> chains = loader.loadClass("org.wagiri.Chain");
             Class<?> listeners = loader.loadClass("org.wagiri.ProgressListener");
             Method run = chains.getMethod("run", contexts, scans, String.class, listeners);
-            try (AutoCloseable context = (AutoCloseable) contexts.getMethod("create").invoke(null);
-                    AutoCloseable opened = (AutoCloseable) scans.getMethod("open", String.class).invoke(null, scan);
-                    AutoCloseable parsed =
-                            (AutoCloseable)
-                                    chains.getMethod("parse", contexts, String.class).invoke(null, context, chain)) {
-                run.invoke(parsed, context, opened, out.toString(), null);
+            Method load = contexts.getMethod("loadPlugin", String.class);
+            try (AutoCloseable context = (AutoCloseable) contexts.getMethod("create").invoke(null)) {
+                for (String plugin : plugins) {
+                    load.invoke(context, plugin);
+                }
+                try (AutoCloseable opened = (AutoCloseable) scans.getMethod("open", String.class).invoke(null, scan);
+                        AutoCloseable parsed =
+                                (AutoCloseable)
+                                        chains.getMethod("parse", contexts, String.class).invoke(null, context, chain)) {
+                    run.invoke(parsed, context, opened, out.toString(), null);
+                }
             }
         }
     }

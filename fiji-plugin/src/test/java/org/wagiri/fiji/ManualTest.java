@@ -17,19 +17,19 @@ public class ManualTest {
     @Test
     public void everyKeyDefaultAndMacroIsInTheManual() throws Exception {
         String manual = text(Paths.get("..", "docs", "fiji.md").toFile());
-        for (Spec spec : new Spec[] {OpenScan.SPEC, Reconstruct.SPEC}) {
+        for (Spec spec : new Spec[] {OpenScan.SPEC, Reconstruct.SPEC, RunChain.SPEC, RunStage.SPEC}) {
             int start = manual.indexOf("## " + spec.command);
             String section = manual.substring(start, manual.indexOf("\n## ", start + 1));
             for (Field field : spec.fields) {
                 assertTrue(spec.command + " " + field.key, section.contains("`" + field.key + "`"));
                 for (String word : field.words) {
-                    boolean above = section.contains("as above") && field.key.equals("format");
+                    boolean above = section.contains("as above") && (field.key.equals("format") || field.key.equals("device"));
                     assertTrue(field.key + " " + word, above || section.contains("`" + word + "`"));
                 }
             }
         }
         File[] macros = new File("macros").listFiles((dir, name) -> name.endsWith(".ijm"));
-        assertTrue(macros.length >= 4);
+        assertTrue(macros.length >= 7);
         for (File macro : macros) {
             assertTrue(macro + " is not in the manual as it is", manual.contains(text(macro)));
         }

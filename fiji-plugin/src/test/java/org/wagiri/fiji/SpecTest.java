@@ -11,7 +11,7 @@ import java.util.Set;
 import org.junit.Test;
 
 public class SpecTest {
-    private static final Spec[] COMMANDS = {OpenScan.SPEC, Reconstruct.SPEC};
+    private static final Spec[] COMMANDS = {OpenScan.SPEC, Reconstruct.SPEC, RunChain.SPEC, RunStage.SPEC};
     private static final MacroOptions.Variables NO_VARIABLES = name -> null;
 
     private static Values parse(String options) {
@@ -140,5 +140,19 @@ public class SpecTest {
         assertEquals("42 s", ImageJProgress.time(42));
         assertEquals("2 min", ImageJProgress.time(100));
         assertEquals("2 h", ImageJProgress.time(6000));
+    }
+
+    @Test
+    public void aSettledFieldIsRecordedAndNamesTheDialog() {
+        Spec spec = new Spec("Wagiri Stage...", "", Field.fixed("stage", "Stage", "filter.median"), Field.fixed("plugin", "Plugin", ""));
+        assertEquals("Wagiri Stage... filter.median ", spec.name());
+        assertEquals("stage=filter.median", spec.format(spec.initial()));
+        assertEquals("stage=filter.median", spec.format(spec.parse("stage=filter.median", NO_VARIABLES)));
+    }
+
+    @Test
+    public void numbersOfBytesAreShort() {
+        assertEquals("1.5 MB", ChainRunner.bytes(1_500_000));
+        assertEquals("12.25 GB", ChainRunner.bytes(12_250_000_000L));
     }
 }

@@ -1,5 +1,6 @@
 package org.wagiri.fiji;
 
+import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNotNull;
@@ -50,6 +51,9 @@ public class WindowIT {
     public void closeImages() {
         WindowManager.closeAllWindows();
         IJ.log("\\Clear");
+        if (Recorder.getInstance() != null) {
+            Recorder.getInstance().close();
+        }
     }
 
     private static Path folder(String name) throws Exception {
@@ -144,6 +148,67 @@ public class WindowIT {
         assertEquals(2, WindowManager.getImageCount());
     }
 
+    @Test
+    public void chainsAndStagesAreRecordedAndReplay() throws Exception {
+        Path data = folder("chain scan");
+        Path scan = data.resolve("tooth.h5");
+        Files.copy(Paths.get(Job.TOOTH), scan);
+        Screen.onEventThread(() -> new Recorder());
+
+        choose("Wagiri Run Chain...");
+        GenericDialog chain = Screen.dialog("Wagiri Run Chain");
+        Screen.set(chain, "Chain", "raw | normalise | ring.sort | recon.fbp center_px=296 pixel_um=1.3");
+        Screen.set(chain, "Input", scan.toString());
+        Screen.set(chain, "Output", data.resolve("rec").toString());
+        Screen.set(chain, "Set", "recon.fbp.filter=ramp;ring.sort.kernel_px=7");
+        Screen.screenshot("run-chain-dialog");
+        Screen.press(chain, 0);
+        awaitEnd("Wagiri Run Chain...");
+        ImagePlus slices = WindowManager.getCurrentImage();
+        assertEquals(2, slices.getStackSize());
+        assertTrue(slices.getStack().isVirtual());
+        assertEquals(1.3, slices.getCalibration().pixelDepth, 0);
+        assertEquals("296", slices.getProp("wagiri.center"));
+
+        choose("Wagiri Stage...");
+        GenericDialog chooser = Screen.dialog("Wagiri Stage");
+        Screen.set(chooser, "Stage", "filter.median");
+        Screen.screenshot("stage-chooser");
+        Screen.press(chooser, 0);
+        Screen.await("the end of the first dialog", () -> !chooser.isShowing());
+        GenericDialog stage = Screen.dialog("Wagiri Stage");
+        Screen.set(stage, "Size px", "5");
+        Screen.screenshot("stage-dialog");
+        Screen.press(stage, 0);
+        awaitEnd("Wagiri Stage...");
+        ImagePlus median = WindowManager.getCurrentImage();
+        assertEquals("rec filter.median", median.getTitle());
+        assertEquals(2, median.getStackSize());
+        assertEquals(32, median.getBitDepth());
+        assertFalse(median.getStack().isVirtual());
+        assertEquals("rec00001.tif", median.getStack().getSliceLabel(2));
+        assertEquals(1.3, median.getCalibration().pixelDepth, 0);
+        assertTrue(median.getInfoProperty().contains("size_px=5"));
+        Screen.screenshot("stage-result");
+        String recorded = Recorder.getInstance().getText();
+        assertEquals(Job.macro("recorded_chain.ijm"), recorded.replace(data.toString(), "/data/tooth scan"));
+
+        closeImages();
+        IJ.runMacro(recorded.replace("/rec]", "/again]"));
+        ImagePlus again = WindowManager.getCurrentImage();
+        Job.runInTerminal(
+                Job.TOOTH,
+                data.resolve("terminal"),
+                "--chain",
+                "normalise | ring.sort kernel_px=7 | recon.fbp center_px=296 pixel_um=1.3 filter=ramp | filter.median size_px=5");
+        for (int n = 1; n <= 2; n++) {
+            String file = data.resolve("terminal").resolve("rec0000" + (n - 1) + ".tif").toString();
+            float[] wanted = (float[]) IJ.openImage(file).getProcessor().getPixels();
+            assertArrayEquals(wanted, (float[]) again.getStack().getPixels(n), 0);
+            assertArrayEquals(wanted, (float[]) median.getStack().getPixels(n), 0);
+        }
+    }
+
     /** A scan that takes a single thread a few seconds, so that there is something to stop. */
     private static Path longScan() throws Exception {
         Path scan = folder("long");
@@ -173,32 +238,47 @@ public class WindowIT {
     @Test
     public void escapeKeepsFinishedSlicesAndTheWindowStaysAlive() throws Exception {
         Path out = FOLDER.getRoot().toPath().resolve("stopped");
-        stopOnEscape(out, "", out);
+        stopOnEscape("Wagiri Reconstruct...", reconstruct(out, ""), out);
+    }
+
+    @Test
+    public void escapeStopsAChainAndResumeContinuesIt() throws Exception {
+        Path out = FOLDER.getRoot().toPath().resolve("stopped chain");
+        String root = FOLDER.getRoot().getPath();
+        String options =
+                "chain=[raw | normalise | ring.sort | recon.fbp center_px=199.5 pad=off] input=[" + longScan() + "] output=["
+                        + out + "] set=[raw.dark=" + root + "/dark.tif; raw.flat=" + root + "/flat.tif; raw.angles=180]"
+                        + " threads=1";
+        stopOnEscape("Wagiri Run Chain...", options, out);
+        IJ.run("Wagiri Run Chain...", options + " resume open");
+        assertEquals(LONG_ROWS, WindowManager.getCurrentImage().getStackSize());
     }
 
     /** The range of the volume is known at its end only: until then there are 32-bit slices. */
     @Test
     public void escapeKeeps32BitSlicesWhereTheRangeIsNotKnownYet() throws Exception {
         Path out = FOLDER.getRoot().toPath().resolve("stopped16");
-        stopOnEscape(out, " type=16-bit", out.resolve("float32"));
+        stopOnEscape("Wagiri Reconstruct...", reconstruct(out, " type=16-bit"), out.resolve("float32"));
     }
 
-    private static void stopOnEscape(Path output, String more, Path out) throws Exception {
+    private static String reconstruct(Path output, String more) throws Exception {
         String root = FOLDER.getRoot().getPath();
-        String options =
-                "path=[" + longScan() + "] dark=[" + root + "/dark.tif] flat=[" + root + "/flat.tif] angles=180"
+        return "path=[" + longScan() + "] dark=[" + root + "/dark.tif] flat=[" + root + "/flat.tif] angles=180"
                         + " output=[" + output + "] center=199.5 pad=off threads=1" + more;
+    }
+
+    private static void stopOnEscape(String name, String options, Path out) throws Exception {
         // With memory for little more than one slice, slices come out a few at a time: what they need is in the sentence
         // that refuses less.
         IJ.redirectErrorMessages();
-        run(options + " memory_gb=0.000001");
+        run(name, options + " memory_gb=0.000001");
         double needed = Double.parseDouble(IJ.getLog().replaceAll("(?s).*needed = (\\d+) kB.*", "$1")) / 1e6;
         IJ.log("\\Clear");
         AtomicReference<Throwable> ended = new AtomicReference<>();
         Thread command =
                 new Thread(() -> {
                     try {
-                        IJ.run("Wagiri Reconstruct...", options + " memory_gb=" + 1.2 * needed + " open");
+                        IJ.run(name, options + " memory_gb=" + 1.2 * needed + " open");
                     } catch (Throwable e) {
                         ended.set(e);
                     }
@@ -243,9 +323,9 @@ public class WindowIT {
     }
 
     /** Runs the command and ignores that a failed one ends its script. */
-    private static void run(String options) {
+    private static void run(String name, String options) {
         try {
-            IJ.run("Wagiri Reconstruct...", options);
+            IJ.run(name, options);
         } catch (RuntimeException e) {
             assertEquals(ij.Macro.MACRO_CANCELED, e.getMessage());
         }
