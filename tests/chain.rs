@@ -76,6 +76,23 @@ fn binned_projections_give_the_same_object_with_larger_voxels() {
 }
 
 #[test]
+fn sinograms_tell_the_axis_and_whether_the_sample_is_cut_off() {
+    let ctx = context();
+    let scan = cone(5, 96, 45.3);
+    let plan = chain("sinograms | recon.fbp").plan(&ctx, &scan, &RunOptions::default(), &mut Progress::silent());
+    let found = plan.expect("a plan").center.at(0);
+    assert!((found - 45.3).abs() < 0.2, "{found}");
+    // A body beyond both edges is padded unless that is forbidden, as from raw projections.
+    let angles = uniform_angles(120, 0.0, PI);
+    let wide = sinogram(&[Ellipse::disc(0.0, 0.0, 70.0, 2.0)], &angles, 96, 47.5, 10.0);
+    let rows = stack(Axis(0), &[wide.view()]).expect("rows");
+    let scan = MemoryRows::sinograms(rows).into_scan(angles, Some(10.0)).expect("a scan");
+    let auto = volume(&scan, "sinograms | recon.fbp center_px=47.5", None);
+    assert!(auto == volume(&scan, "sinograms | recon.fbp center_px=47.5 pad=on", None));
+    assert!(auto != volume(&scan, "sinograms | recon.fbp center_px=47.5 pad=off", None));
+}
+
+#[test]
 fn a_crop_moves_the_axis_and_leaves_the_object_where_it_is() {
     let (center, left, right, top) = (45.0, 10, 6, 3);
     let scan = cone(21, 96, center);
@@ -161,7 +178,7 @@ fn data_of_the_wrong_kind_are_refused_with_a_sentence() {
     );
     assert!(error(&volume, "volume | filter.median size_px=4").contains("expected an odd number"));
     let sinograms = cone(4, 32, 15.0);
-    assert!(error(&sinograms, "sinograms | recon.fbp").contains("give center_px"));
+    assert!(error(&volume, "volume | project | ring.sort | recon.fbp center_px=99").contains("0 to 7 px"));
     assert!(error(&sinograms, "sinograms | proj.bin bin_px=32 | recon.fbp center_px=0").contains("2 columns"));
     // After the crop the axis lies beside the detector.
     let e = error(&sinograms, "sinograms | proj.crop left_px=20 | recon.fbp center_px=15");

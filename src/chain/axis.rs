@@ -5,7 +5,7 @@
 mod offset;
 mod pairs;
 
-use super::survey::{Survey, survey};
+use super::survey::{Survey, survey, survey_sinograms};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
@@ -141,10 +141,11 @@ pub struct AxisFound {
 /// Fails with `UNSUPPORTED` if it would have to guess, naming the candidates, and with `INVALID` for rows or a search range
 /// outside the detector.
 pub fn find_axis(ctx: &Context, scan: &Scan, options: &AxisOptions, progress: &mut Progress) -> Result<AxisFound> {
-    if scan.info().domain != Domain::Counts {
-        return Err(Error::unsupported("axis", "the axis is searched in raw projections only"));
-    }
-    let survey = survey(ctx, scan, &options.normalise, progress)?;
+    let survey = match scan.info().domain {
+        Domain::Counts => survey(ctx, scan, &options.normalise, progress)?,
+        Domain::Sinogram => survey_sinograms(ctx, scan, progress)?,
+        Domain::Volume => return Err(Error::unsupported("axis", "finished slices do not show the rotation axis")),
+    };
     find_axis_with(ctx, scan, &survey, options, progress)
 }
 
@@ -183,6 +184,7 @@ pub fn find_axis_with(
                        moment or give the axis as center_px=...";
         Error::unsupported("axis", message)
     };
+    // ct_rec's rule is about its own frames; in sinograms its steps of half a pixel are all that is left of it.
     if options.method == AxisMethod::Rmsd {
         // ct_rec compares one row of one exact pair, each view with the direct-beam image taken right before it.
         let pair = pairs().into_iter().find(|p| p.mismatch == 0.0).ok_or_else(no_pair)?;

@@ -8,7 +8,7 @@ use super::plan::{self, Cut, Reading, stage_plans};
 use super::read::{Kept, count_bytes, reader_threads};
 use super::run::{self, Prepared};
 use super::stage::{ParamValue, Setup, Stage};
-use super::survey::{Keep, survey_and_keep};
+use super::survey::{Keep, survey_and_keep, survey_sinograms};
 use super::{Chain, Params, RunOptions, RunSummary};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -70,13 +70,19 @@ pub(super) fn prepare(
     let keep = look.map(|_| what_to_keep(&stages, shape, &reading, &rows, cut)).transpose()?.flatten();
     let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep.as_ref(), progress)).transpose()?;
     let (surveyed, mut kept) = surveyed.map_or((None, Kept::default()), |(survey, kept)| (Some(survey), kept));
+    // Sinograms tell the axis and whether the sample is wider than the detector as well; only a reconstruction asks.
+    let asks = info.domain == Domain::Sinogram && chain.steps.iter().any(|s| is_recon(s.params.info()));
+    let surveyed = match surveyed {
+        None if asks && known.is_none() => Some(survey_sinograms(ctx, scan, progress)?),
+        found => found,
+    };
     let fbp = chain.steps.iter().find(|s| is_recon(s.params.info())).map(|s| &s.params);
     let stitch = chain.steps.iter().find(|s| s.params.info().id == STITCH.id).map(|s| &s.params);
     // The first stage that needs the axis tells those after it.
     let first = stitch.or(fbp.filter(|_| !chain.steps.iter().any(|s| s.params.info().id == PROJECT.id)));
     if first.is_some_and(|params| params.text("center_px").is_none()) {
-        if info.domain != Domain::Counts {
-            let message = "the axis is searched in raw projections only; give center_px";
+        if info.domain == Domain::Volume {
+            let message = "finished slices do not show the rotation axis; give center_px";
             return Err(Error::unsupported(first.map_or(FBP.id, |p| p.info().id), message));
         }
         let method = if stitch.is_some() { AxisMethod::Overlap } else { AxisMethod::Auto };

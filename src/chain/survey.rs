@@ -11,7 +11,7 @@ use crate::preprocess::normalise::{RowReferences, all_black, check_counts};
 use crate::preprocess::{BlackRule, NormaliseOptions, RowReport, flat_weights};
 use crate::progress::Progress;
 use crate::scan::{Band, BandMut, Frame, Grain, Scan, ScanShape};
-use ndarray::{Array2, Array3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView1, Axis, s};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -109,6 +109,27 @@ struct ViewSums {
     moments: Vec<Moments>,
 }
 
+impl ViewSums {
+    /// One more row of the view.
+    fn add(&mut self, absorbance: &[f64]) {
+        self.edge += absorbance[0].abs() + absorbance[absorbance.len() - 1].abs();
+        self.all += absorbance.iter().map(|p| p.abs()).sum::<f64>();
+        self.moments.push(Moments::new(absorbance));
+    }
+}
+
+impl Survey {
+    fn new(sums: Vec<ViewSums>, black_views: Arc<[bool]>, rows: Vec<usize>, cols: usize) -> Self {
+        let (mut edge, mut all) = (0.0, 0.0);
+        for (sum, _) in sums.iter().zip(black_views.iter()).filter(|(_, black)| !**black) {
+            edge += sum.edge / 2.0;
+            all += sum.all / cols as f64;
+        }
+        let edge_over_mean = if all > 0.0 { edge / all } else { 0.0 };
+        Survey { black_views, edge_over_mean, rows, moments: sums.into_iter().map(|s| s.moments).collect() }
+    }
+}
+
 /// Reads up to 32 rows of every view and judges the scan; see [`Survey`].
 ///
 /// Fails if every view is black as a frame (unless rows are judged one by one), if one direct-beam image is dark while
@@ -168,14 +189,12 @@ pub(super) fn survey_and_keep(
             for (k, &(span, row)) in places.iter().enumerate() {
                 counts[span].line(row, view - first, &mut line);
                 check_counts(&line, rows[k], view)?;
-                let mut moments = Moments::default();
                 if references[k].good() > 0 {
                     sums.clipped += references[k].absorbance(&line, weights[view], options.air, &mut absorbance);
-                    sums.edge += absorbance[0].abs() + absorbance[shape.cols - 1].abs();
-                    sums.all += absorbance.iter().map(|p| p.abs()).sum::<f64>();
-                    moments = Moments::new(&absorbance);
+                    sums.add(&absorbance);
+                } else {
+                    sums.moments.push(Moments::default());
                 }
-                sums.moments.push(moments);
             }
             all.push(sums);
         }
@@ -208,14 +227,43 @@ pub(super) fn survey_and_keep(
     if options.black == BlackRule::Frame && black_views.iter().all(|b| *b) {
         return Err(all_black(options).at(info.path.display()));
     }
-    let (mut edge, mut all) = (0.0, 0.0);
-    for (sum, _) in sums.iter().zip(black_views.iter()).filter(|(_, black)| !**black) {
-        edge += sum.edge / 2.0;
-        all += sum.all / shape.cols as f64;
+    let found = Survey::new(sums, black_views, rows, shape.cols);
+    Ok((found, Kept(keep.into_iter().zip(kept).collect())))
+}
+
+/// The same look at sinograms: nothing is black there, and what they hold is absorbance already.
+pub(super) fn survey_sinograms(ctx: &Context, scan: &Scan, progress: &mut Progress) -> Result<Survey> {
+    let shape = scan.shape();
+    let rows: Vec<usize> = bands(shape.rows).into_iter().flatten().collect();
+    let mut sums: Vec<ViewSums> = (0..shape.views).map(|_| ViewSums::default()).collect();
+    let read = |row: &usize| -> Result<Vec<ViewSums>> {
+        let mut sinogram = Array3::zeros((1, shape.views, shape.cols));
+        scan.source().read_band(0..shape.views, *row..row + 1, sinogram.view_mut())?;
+        let of_view = |(view, line): (usize, ArrayView1<f32>)| {
+            if let Some(col) = line.iter().position(|v| !v.is_finite()) {
+                let message = "a sinogram holds a value that is not a finite number";
+                let place = scan.info().path.display();
+                return Err(Error::format(place, message).with("row", row).with("view", view).with("column", col));
+            }
+            let absorbance: Vec<f64> = line.iter().map(|p| f64::from(*p)).collect();
+            let mut sums = ViewSums::default();
+            sums.add(&absorbance);
+            Ok(sums)
+        };
+        sinogram.index_axis(Axis(0), 0).outer_iter().enumerate().map(of_view).collect()
+    };
+    for group in rows.chunks(ctx.threads()) {
+        let found: Vec<Result<_>> = ctx.pool().install(|| group.par_iter().map(read).collect());
+        for of_row in found {
+            sums.iter_mut().zip(of_row?).for_each(|(all, one)| {
+                all.edge += one.edge;
+                all.all += one.all;
+                all.moments.extend(one.moments);
+            });
+        }
+        progress.poll()?;
     }
-    let edge_over_mean = if all > 0.0 { edge / all } else { 0.0 };
-    let moments = sums.into_iter().map(|s| s.moments).collect();
-    Ok((Survey { black_views, edge_over_mean, rows, moments }, Kept(keep.into_iter().zip(kept).collect())))
+    Ok(Survey::new(sums, vec![false; shape.views].into(), rows, shape.cols))
 }
 
 /// Views that one task of the survey reads.

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::preprocess::normalise::{Air, RowReferences, check_counts};
 use crate::preprocess::{NormaliseOptions, flat_weights};
 use crate::scan::{Frame, Scan};
+use crate::slab::Domain;
 use ndarray::{Array2, Axis, s};
 use std::f64::consts::PI;
 
@@ -77,11 +78,16 @@ pub(super) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     pub(super) fn new(scan: &'a Scan, rows: Vec<usize>, options: &'a NormaliseOptions) -> Result<Self> {
-        let dark = read_some_rows(scan, Frame::Dark, &rows)?;
+        // Sinograms are absorbance already.
+        let is_counts = scan.info().domain == Domain::Counts;
+        let dark = if is_counts { read_some_rows(scan, Frame::Dark, &rows)? } else { Array2::zeros((0, 0)) };
         Ok(Frames { scan, rows, options, dark })
     }
     pub(super) fn beam(&self, view: usize) -> Beam {
         let info = self.scan.info();
+        if info.domain != Domain::Counts {
+            return (Frame::Flat(0), Frame::Flat(0), 0.0);
+        }
         let (i, r2) = flat_weights(&info.view_time[view..=view], &info.flat_time)[0];
         (Frame::Flat(i), Frame::Flat((i + 1).min(info.flat_time.len() - 1)), r2)
     }
@@ -93,6 +99,9 @@ impl<'a> Frames<'a> {
     }
     /// `[row, col]`; rows without beam are 0.
     pub(super) fn absorbance(&self, frame: Frame, (flat0, flat1, r2): Beam) -> Result<Array2<f32>> {
+        if self.scan.info().domain != Domain::Counts {
+            return read_some_rows(self.scan, frame, &self.rows);
+        }
         let flat0 = (flat0, read_some_rows(self.scan, flat0, &self.rows)?);
         let flats = if flat1 == flat0.0 {
             flat0.1.insert_axis(Axis(0))
