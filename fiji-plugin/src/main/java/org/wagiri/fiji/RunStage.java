@@ -126,8 +126,8 @@ public final class RunStage extends Command {
             stopMacro(Interpreter.getInstance(), NAME + ": " + end);
             return;
         }
+        result.show();
         tell(values.text("stage") + " made " + result.getStackSize() + " slices of " + result.getWidth() + " x "
                 + result.getHeight());
-        result.show();
     }
 }

@@ -177,6 +177,20 @@ public class HeadlessIT {
     }
 
     @Test
+    public void stacksThatAStageCannotTakeAreRefused() throws Exception {
+        String[][] cases = {
+            {"newImage('c', 'RGB', 8, 8, 2);", "but the active stack is in colour"},
+            {"newImage('h', '8-bit grayscale-mode', 8, 8, 2, 2, 1);", "has several channels or frames"},
+            {"run('Wagiri Open Scan...', 'path=" + Job.TOOTH + " virtual');", "but the active stack holds projections"},
+        };
+        for (String[] stack : cases) {
+            String log = run("while (nImages > 0) close(); " + stack[0] + "run('Wagiri Stage...', 'stage=filter.median');", "");
+            assertTrue(log, log.contains("Wagiri Stage...: filter.median takes the slices of a volume"));
+            assertTrue(log, log.contains(stack[1]));
+        }
+    }
+
+    @Test
     public void everyScanOfAFolderIsReconstructed() throws Exception {
         Path in = Files.createDirectories(out("in"));
         for (String name : new String[] {"s180", "tif180"}) {
