@@ -127,7 +127,7 @@ public final class RunStage extends Command {
             return;
         }
         result.show();
-        tell(values.text("stage") + " made " + result.getStackSize() + " slices of " + result.getWidth() + " x "
-                + result.getHeight());
+        tell("made " + result.getStackSize() + " slices of " + result.getWidth() + " x " + result.getHeight() + " with "
+                + values.text("stage"));
     }
 }

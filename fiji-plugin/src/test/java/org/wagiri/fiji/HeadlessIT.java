@@ -136,8 +136,8 @@ public class HeadlessIT {
                         + "run('Wagiri Run Chain...', 'chain=[" + chain + "] input=" + Job.TOOTH + " output=[" + out("whole")
                         + "] open');";
         log = run(macro, "");
-        assertTrue(log, log.contains("wagiri: ring.sort made 2 slices of 640 x 181"));
-        assertTrue(log, log.contains("wagiri: recon.fbp made 2 slices of 640 x 640"));
+        assertTrue(log, log.contains("wagiri: made 2 slices of 640 x 181 with ring.sort"));
+        assertTrue(log, log.contains("wagiri: made 2 slices of 640 x 640 with recon.fbp"));
         assertFalse(log, log.contains("angles unknown"));
         assertTrue(log, log.contains("wagiri: input is the active stack, tooth"));
         // The descriptions of the files differ in the axis, which a volume in memory does not know.
