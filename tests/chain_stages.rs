@@ -5,6 +5,7 @@ mod common;
 use common::{Ellipse, sinogram};
 use ndarray::{Array2, Array3, Axis, s, stack};
 use std::f64::consts::PI;
+use std::ops::ControlFlow;
 use std::path::Path;
 use wagiri::chain::{AxisMethod, AxisOptions, RunOptions, find_axis};
 use wagiri::geometry::uniform_angles;
@@ -186,4 +187,35 @@ fn slices_are_reconstructed_again_from_their_projections() {
     let inside = s![2, 38..48, 52..62];
     let mean = |v: &Array3<f32>| v.slice(inside).mean().expect("a mean");
     assert!((mean(&once) - 2.0).abs() < 0.01 && (mean(&twice) - 2.0).abs() < 0.02, "{} {}", mean(&once), mean(&twice));
+}
+
+#[test]
+fn projection_images_hold_the_rows_of_all_slabs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let angles = uniform_angles(12, 0.0, PI);
+    let mut random = common::Lcg(5);
+    let sinos = Array3::from_shape_simple_fn((70, 12, 33), || random.unit() as f32);
+    let scan = MemoryRows::sinograms(sinos.clone()).into_scan(angles, Some(2.0)).expect("a scan");
+    let ctx = context();
+    let chain = Chain::parse(&ctx.registry(), "sinograms | write.projections").expect("a chain");
+    let options = RunOptions { slab_rows: Some(7), rows: Some(2..70), ..RunOptions::default() };
+    let out = folder.path().join("p");
+    chain.run(&ctx, &scan, &out, &options, &mut Progress::silent()).expect("images");
+    for view in 0..12 {
+        let image = read_slice(&out.join(format!("p{view:05}.tif"))).expect("an image");
+        assert_eq!(image, sinos.slice(s![2..70, view, ..]));
+    }
+    let names: Vec<_> = std::fs::read_dir(&out).expect("a folder").map(|e| e.expect("a file").file_name()).collect();
+    assert_eq!(names.len(), 13, "12 images and the chain: {names:?}");
+    // A run that stops leaves nothing half-made.
+    let stopped = folder.path().join("stopped");
+    let stop = |r: &wagiri::Report| if r.done > 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    chain.run(&ctx, &scan, &stopped, &options, &mut Progress::new(stop)).expect_err("stopped");
+    let left: Vec<_> = std::fs::read_dir(&stopped).expect("a folder").map(|e| e.expect("a file").file_name()).collect();
+    assert_eq!(left, ["wagiri-chain.toml"]);
+    let bad = Chain::parse(&ctx.registry(), "sinograms | recon.fbp center_px=16 | write.projections").map(|_| ());
+    assert!(bad.expect_err("refused").to_string().contains("takes a sinogram, but here it gets volume"));
+    let resumed = RunOptions { resume: true, ..RunOptions::default() };
+    let e = chain.run(&ctx, &scan, &out, &resumed, &mut Progress::silent()).expect_err("refused").to_string();
+    assert!(e.contains("run without resume"), "{e}");
 }

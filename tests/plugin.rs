@@ -197,6 +197,19 @@ fn the_output_of_a_plugin_is_in_the_plan() {
 }
 
 #[test]
+fn stages_behind_a_plugin_see_the_shape_that_it_makes() {
+    let ctx = context(1);
+    ctx.load_plugin(contract()).unwrap();
+    // test.echo makes slices of 1 x 13.
+    let chain = "sinograms | test.echo | volume.crop left_px=9";
+    let chain = wagiri::Chain::parse(&ctx.registry(), chain).unwrap();
+    let rows = wagiri::scan::MemoryRows::sinograms(Array3::zeros((5, 4, 6)));
+    let scan = rows.into_scan(vec![0.0, 0.5, 1.0, 1.5], None).unwrap();
+    let slice = chain.preview(&ctx, &scan, 2, &mut Progress::silent()).unwrap();
+    assert_eq!(slice.shape(), [1, 4]);
+}
+
+#[test]
 fn files_that_are_no_library_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use wagiri::chain::RECORD;
+use wagiri::chain::{CHAIN_FILE, RECORD};
 use wagiri::geometry::uniform_angles;
 
 const ROWS: usize = 128;
@@ -69,7 +69,7 @@ fn fails(scan: &Path, out: &Path, more: &[&str]) -> (i32, String) {
     (output.status.code().expect("an exit code"), stderr)
 }
 
-/// Everything below a folder but the record.
+/// Everything below a folder but the record and the chain.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(dir).expect("the folder") {
@@ -77,7 +77,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = path.file_name().and_then(|n| n.to_str()).expect("UTF-8").to_owned();
         if path.is_dir() {
             found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else if name != RECORD {
+        } else if ![RECORD, CHAIN_FILE].contains(&name.as_str()) {
             found.insert(name, fs::read(&path).expect("a file"));
         }
     }

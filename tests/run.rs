@@ -66,7 +66,7 @@ fn files(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .expect("the folder")
         .map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8"))
-        .filter(|name| name != wagiri::chain::RECORD)
+        .filter(|name| ![wagiri::chain::RECORD, wagiri::chain::CHAIN_FILE].contains(&name.as_str()))
         .collect();
     names.sort();
     names

@@ -160,56 +160,69 @@ fn filters_are_what_they_say_and_free_of_seams() {
     let mut numbers = Lcg(2);
     let noise = Array3::from_shape_simple_fn((9, 11, 8), || numbers.unit() as f32);
     let ctx = context(2);
-    for (id, set) in [
-        ("slice.median", vec![("size_px", "3"), ("space", "3d")]),
-        ("slice.median", vec![("size_px", "5")]),
-        ("slice.gaussian", vec![("sigma_px", "0.8"), ("space", "3d")]),
-        ("slice.gaussian", vec![("sigma_px", "2")]),
-        ("slice.threshold", vec![("low", "0.5")]),
+    for (id, radius, space) in [
+        ("slice.erode", "1", "3d"),
+        ("slice.erode", "2.5", "3d"),
+        ("slice.dilate", "1.5", "3d"),
+        ("slice.dilate", "2", "2d"),
+        ("slice.erode", "12", "2d"),
+        ("slice.dilate", "0", "3d"),
     ] {
+        let set = [("radius_px", radius), ("space", space)];
         let whole = through(&ctx, id, &set, &noise, 9).expect("a volume");
         for height in [1, 3, 7] {
             assert_eq!(through(&ctx, id, &set, &noise, height).expect("a volume"), whole, "{id}, slabs of {height}");
         }
-        // At a voxel in a corner and one inside: the median by sorting, the Gaussian by its definition in f64.
-        for at in [[0usize, 0, 0], [4, 5, 3], [8, 10, 7]] {
-            let get = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
-            let flat = get("space").is_none();
-            let near = |d: [isize; 3]| {
-                let z = if flat { at[0] } else { (at[0] as isize + d[0]).clamp(0, 8) as usize };
-                let [y, x] =
-                    [(at[1], d[1], 10), (at[2], d[2], 7)].map(|(a, d, n)| (a as isize + d).clamp(0, n) as usize);
-                noise[[z, y, x]]
-            };
-            let cube = |r: isize| {
-                let zs = if flat { 0..=0 } else { -r..=r };
-                zs.flat_map(move |z| (-r..=r).flat_map(move |y| (-r..=r).map(move |x| [z, y, x]))).collect::<Vec<_>>()
-            };
-            let found = whole[at];
-            if id == "slice.median" {
-                let r = get("size_px").map_or(1, |v| v.parse::<isize>().expect("a number") / 2);
-                let mut values: Vec<f32> = cube(r).into_iter().map(near).collect();
-                values.sort_by(f32::total_cmp);
-                assert_eq!(found, values[values.len() / 2], "{id} at {at:?}");
-            } else if id == "slice.gaussian" {
-                let sigma: f64 = get("sigma_px").map_or(1.0, |v| v.parse().expect("a number"));
-                let (mut sum, mut all) = (0.0, 0.0);
-                for d in cube((4.0 * sigma).ceil() as isize) {
-                    let r2: isize = d.iter().map(|d| d * d).sum();
-                    let weight = (-0.5 * r2 as f64 / sigma.powi(2)).exp();
-                    (sum, all) = (sum + weight * f64::from(near(d)), all + weight);
-                }
-                // Three sums of some ten terms in f32.
-                assert!((f64::from(found) - sum / all).abs() < 2e-6, "{id} at {at:?}: {found}, {}", sum / all);
-            } else {
-                assert_eq!(found, f32::from(noise[at] >= 0.5));
-            }
+        let radius: f64 = radius.parse().expect("a number");
+        let r = radius as isize;
+        let zs = if space == "3d" { -r..=r } else { 0..=0 };
+        let cube = zs.flat_map(|z| (-r..=r).flat_map(move |y| (-r..=r).map(move |x| [z, y, x])));
+        let ball: Vec<_> = cube.filter(|d| d.iter().map(|d| d * d).sum::<isize>() as f64 <= radius * radius).collect();
+        for ((z, y, x), found) in whole.indexed_iter() {
+            let near = ball.iter().map(|[dz, dy, dx]| {
+                let at = |v: usize, d: isize, n: isize| (v as isize + d).clamp(0, n - 1) as usize;
+                noise[[at(z, *dz, 9), at(y, *dy, 11), at(x, *dx, 8)]]
+            });
+            let expected = if id == "slice.erode" { near.reduce(f32::min) } else { near.reduce(f32::max) };
+            assert_eq!(Some(*found), expected, "{id} {set:?} at {z}, {y}, {x}");
         }
     }
-    let even = through(&ctx, "slice.median", &[("size_px", "4")], &noise, 9).expect_err("an even size");
-    assert!(even.to_string().contains("expected an odd number"), "{even}");
-    let same = through(&ctx, "slice.gaussian", &[("sigma_px", "0")], &noise, 9).expect("a volume");
-    assert_eq!(same, noise);
+    let inside = through(&ctx, "slice.threshold", &[("low", "0.5")], &noise, 4).expect("a volume");
+    assert_eq!(inside, noise.mapv(|v| f32::from(v >= 0.5)));
+}
+
+/// Rows that earlier stages have cut off or put together: the survey is of what is left.
+#[test]
+fn a_volume_that_was_binned_and_cropped_is_labelled_like_the_smaller_one() {
+    let (size, rows) = (64, 41);
+    let data = volume(size, rows, &foam(size, rows, 30));
+    let ctx = context(3);
+    let run = |data: &Array3<f32>, stages: &str, shape: [usize; 3], height: usize| {
+        let chain = Chain::parse(&ctx.registry(), &format!("volume | {stages}")).expect("a chain");
+        let scan = MemoryRows::volume(data.clone()).into_scan(Vec::new(), Some(0.5)).expect("a volume");
+        let mut sink = MemorySink::new(0, shape[0], [shape[1], shape[2]]);
+        let options = RunOptions { slab_rows: Some(height), ..RunOptions::default() };
+        chain.run_into(&ctx, &scan, &mut sink, &options, &mut Progress::silent()).expect("a run");
+        sink.volume
+    };
+    let cut = "volume.bin bin=2 | volume.crop first_slices=3 last_slices=5 left_px=2";
+    let small = [20 - 8, 32, 30];
+    let before = run(&data, cut, small, 40);
+    // Also with a stage behind that looks beyond the first and the last slice.
+    for tail in ["slice.label low=0.9", "slice.label low=0.9 | slice.dilate radius_px=0.9"] {
+        let expected = run(&before, tail, small, 40);
+        assert!(expected.iter().any(|v| *v > 5.0));
+        for height in HEIGHTS {
+            assert_eq!(run(&data, &format!("{cut} | {tail}"), small, height), expected, "{tail}, slabs of {height}");
+        }
+    }
+    let cut_deep = format!("{cut} | slice.label low=0.9 | slice.dilate radius_px=2");
+    let whole = run(&data, &cut_deep, small, 40);
+    for height in HEIGHTS {
+        assert_eq!(run(&data, &cut_deep, small, height), whole, "slabs of {height}");
+    }
+    let direct = run(&before, "slice.label low=0.9 | slice.dilate radius_px=2", small, 40);
+    assert_eq!(whole, direct);
 }
 
 /// Counts of a foam with its exact line integrals, 2 /cm in the balls at 20 um a pixel.
@@ -240,7 +253,7 @@ fn a_chain_reconstructs_labels_and_measures_and_goes_on_after_a_stop() {
     let file = dir.path().join("objects.csv");
     let text = format!(
         "normalise | recon.fbp center_px=31.5 filter=ramp | slice.measure low=1 min_voxels=20 file={} | slice.label low=1 \
-         min_voxels=20 | slice.median size_px=1 space=3d",
+         min_voxels=20 | slice.dilate radius_px=0.5",
         file.display()
     );
     let mut expected: Option<(Array3<f32>, Vec<u8>)> = None;
@@ -292,7 +305,7 @@ fn the_command_line_runs_it_on_a_real_scan() {
     let file = dir.path().join("objects.csv");
     let scan = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/ct-rec-100/s180");
     let chain = format!(
-        "normalise | recon.fbp pixel_um=10 | slice.gaussian sigma_px=0.7 space=3d | slice.measure low=0.5 file={}",
+        "normalise | recon.fbp pixel_um=10 | slice.erode radius_px=1 | slice.measure low=0.5 file={}",
         file.display()
     );
     let wagiri = |command: &str, out: &Path| {

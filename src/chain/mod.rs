@@ -28,7 +28,7 @@ pub use registry::Registry;
 pub use resume::CHAIN_FILE;
 pub use source::{RAW, SINOGRAMS, SOURCES, VOLUME};
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
-pub use write::WRITE_TIFF;
+pub use write::{ENDS, WRITE_PROJECTIONS, WRITE_TIFF};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -225,11 +225,12 @@ impl Chain {
     pub fn plan(&self, ctx: &Context, scan: &Scan, options: &RunOptions, progress: &mut Progress) -> Result<ChainPlan> {
         let ready = prepare::prepare(self, ctx, scan, options, None, progress)?;
         let cut = &ready.prepared.cut;
-        let sample = self.sample_type();
+        let (sample, is_tiff) = (self.sample_type(), self.write.info().id == WRITE_TIFF.id);
         let pixels = (cut.slice[0] * cut.slice[1]) as u64 * cut.rows.len() as u64;
         // With an open range all slices exist in 32 bits before the first is converted.
-        let open =
-            sample != SampleType::F32 && (self.write.float("min").is_none() || self.write.float("max").is_none());
+        let open = is_tiff
+            && sample != SampleType::F32
+            && (self.write.float("min").is_none() || self.write.float("max").is_none());
         let plans = plan::stage_plans(&ready.prepared.stages, &ready.prepared.reading, cut.part_rows)?.stages;
         let slices = cut.rows.len() as f64;
         let ids = ready.prepared.stages.iter().map(|stage| stage.info().id);
@@ -292,6 +293,9 @@ impl Chain {
         prepare::prepare(self, ctx, scan, options, None, progress)?.run(ctx, scan, sink, progress)
     }
     fn sample_type(&self) -> SampleType {
+        if self.write.info().id != WRITE_TIFF.id {
+            return SampleType::F32;
+        }
         match self.write.text("type") {
             Some("u16") => SampleType::U16,
             Some("u8") => SampleType::U8,

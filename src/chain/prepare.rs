@@ -1,7 +1,7 @@
 //! From a checked chain and a scan to stages that are ready to run: finds what is `auto`, surveys, plans.
 
 use super::axis::{AxisMethod, AxisOptions, find_axis, find_axis_with};
-use super::builtin::{FBP, NORMALISE, PAGANIN, PROJECT, STITCH, normalise_options};
+use super::builtin::{FBP, NORMALISE, PAGANIN, PROJECT, STITCH, is_recon, normalise_options};
 use super::look;
 use super::manifest::Known;
 use super::plan::{self, Cut, Reading, stage_plans};
@@ -70,7 +70,7 @@ pub(super) fn prepare(
     let keep = look.map(|_| what_to_keep(&stages, shape, &reading, &rows, cut)).transpose()?.flatten();
     let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep.as_ref(), progress)).transpose()?;
     let (surveyed, mut kept) = surveyed.map_or((None, Kept::default()), |(survey, kept)| (Some(survey), kept));
-    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
+    let fbp = chain.steps.iter().find(|s| is_recon(s.params.info())).map(|s| &s.params);
     let stitch = chain.steps.iter().find(|s| s.params.info().id == STITCH.id).map(|s| &s.params);
     // The first stage that needs the axis tells those after it.
     let first = stitch.or(fbp.filter(|_| !chain.steps.iter().any(|s| s.params.info().id == PROJECT.id)));
@@ -120,7 +120,7 @@ pub(super) fn prepare(
             without
         }
     };
-    let fbp = chain.steps.iter().find(|s| s.params.info().id == FBP.id).map(|s| &s.params);
+    let fbp = chain.steps.iter().find(|s| is_recon(s.params.info())).map(|s| &s.params);
     let angle_offset_rad = fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians();
     let prepared = Prepared { stages, rows_before, black_views, reading, cut, kept };
     let (edge_over_mean, geometry) = (setup.edge_over_mean, after.geometry);
@@ -170,10 +170,10 @@ fn fill_in(chain: &mut Chain, setup: &Setup) -> Result<()> {
         let is_auto = |params: &Params, name: &str| {
             info.params.iter().any(|p| p.name == name) && *params.get(name) == ParamValue::Auto
         };
-        if [FBP.id, STITCH.id].contains(&info.id) && is_auto(&step.params, "center_px") {
+        if (is_recon(info) || info.id == STITCH.id) && is_auto(&step.params, "center_px") {
             step.params.set_text("center_px", &setup.geometry.center.to_string())?;
         }
-        if [FBP.id, PAGANIN.id, PROJECT.id].contains(&info.id) && is_auto(&step.params, "pixel_um") {
+        if (is_recon(info) || [PAGANIN.id, PROJECT.id].contains(&info.id)) && is_auto(&step.params, "pixel_um") {
             step.params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
         }
         setup = step.factory.create(&step.params, &setup)?.after(&setup);
@@ -190,7 +190,7 @@ fn check_axis(
     rows: &Range<usize>,
     given_only: bool,
 ) -> Result<()> {
-    let Some(k) = chain.steps.iter().position(|s| s.params.info().id == FBP.id) else { return Ok(()) };
+    let Some(k) = chain.steps.iter().position(|s| is_recon(s.params.info())) else { return Ok(()) };
     let Some(center) = chain.steps[k].params.text("center_px").map(str::parse::<Center>).transpose()? else {
         return if given_only { Ok(()) } else { Err(Error::internal(FBP.id, "the axis was not filled in")) };
     };

@@ -28,13 +28,13 @@ impl Registry {
         self.factories.extend(factories);
         Ok(())
     }
-    /// The sources and `write.tiff`, between which the stages stand.
+    /// What chains start and end with.
     fn ends(&self) -> impl Iterator<Item = &'static StageInfo> {
-        super::SOURCES.into_iter().chain([&super::WRITE_TIFF])
+        super::SOURCES.into_iter().chain(super::ENDS)
     }
-    /// Everything that may stand in a chain: sources, stages in order of registration, `write.tiff`.
+    /// Everything that may stand in a chain: sources, stages in order of registration, ends.
     pub fn all(&self) -> impl Iterator<Item = &'static StageInfo> {
-        super::SOURCES.into_iter().chain(self.infos()).chain([&super::WRITE_TIFF])
+        super::SOURCES.into_iter().chain(self.infos()).chain(super::ENDS)
     }
     /// Descriptions in order of registration.
     pub fn infos(&self) -> impl Iterator<Item = &'static StageInfo> {

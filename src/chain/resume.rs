@@ -5,10 +5,10 @@
 
 use super::manifest::{Earlier, Known, Manifest, RECORD, Record};
 use super::prepare::{self, Ready, prepare};
-use super::{Chain, RunOptions, RunSummary, SINOGRAM_PREFIX, plan};
+use super::{Chain, RunOptions, RunSummary, SINOGRAM_PREFIX, WRITE_PROJECTIONS, plan};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::io::{SliceMeta, TiffSink, Written};
+use crate::io::{ProjectionSink, SliceMeta, TiffSink, Written};
 use crate::progress::Progress;
 use crate::recon::Isa;
 use crate::scan::{Fingerprint, Scan, ScanOptions};
@@ -32,6 +32,9 @@ pub(super) fn run(
     if options.resume && options.unrecorded {
         return Err(Error::invalid("resume", "a run that leaves no record cannot be continued"));
     }
+    if chain.write.info().id == WRITE_PROJECTIONS.id {
+        return projections(chain, ctx, scan, out_dir, options, progress);
+    }
     // HiPic frames are named by a letter and a number only, and ct-rec's users keep slices beside them.
     let frames_in = if scan.info().format == "hipic" { &[] } else { scan.info().folders.as_slice() };
     TiffSink::check_dir(out_dir, frames_in)?;
@@ -53,7 +56,6 @@ pub(super) fn run(
     let ready = prepare(chain, ctx, scan, options, None, progress)?;
     if options.unrecorded {
         Record::forget(out_dir)?;
-        write_chain(out_dir, &ready.chain, scan)?;
         let mut sink = chain.sink(out_dir, scan, options, &ready, false)?;
         return ready.run(ctx, scan, &mut sink, progress);
     }
@@ -87,6 +89,26 @@ pub(super) fn run(
     recorded(ready, record, sink, (0, (f32::INFINITY, f32::NEG_INFINITY)), ctx, scan, progress)
 }
 
+/// A run that ends with projection images. They are complete with the last row only, so there is nothing to continue.
+fn projections(
+    chain: &Chain,
+    ctx: &Context,
+    scan: &Scan,
+    out_dir: &Path,
+    options: &RunOptions,
+    progress: &mut Progress,
+) -> Result<RunSummary> {
+    if options.resume {
+        let message = "projection images are complete with the last row only; run without resume";
+        return Err(Error::unsupported(WRITE_PROJECTIONS.id, message));
+    }
+    TiffSink::check_dir(out_dir, &scan.info().folders)?;
+    let ready = prepare(chain, ctx, scan, options, None, progress)?;
+    let mut sink = ProjectionSink::new(out_dir, ready.prepared.cut.slice, chain.meta(scan, options, &ready))?;
+    write_chain(out_dir, &ready.chain, scan)?;
+    ready.run(ctx, scan, &mut sink, progress)
+}
+
 /// Writes the chain with every value that was found beside its slices, so that it can be run again.
 fn write_chain(dir: &Path, chain: &Chain, scan: &Scan) -> Result<()> {
     let mut chain = chain.clone();
@@ -98,8 +120,12 @@ fn write_chain(dir: &Path, chain: &Chain, scan: &Scan) -> Result<()> {
     let text = format!("{head} {CHAIN_FILE} OUT\n\n{}", chain.to_toml());
     let (path, aside) = (dir.join(CHAIN_FILE), dir.join(format!(".{CHAIN_FILE}.part")));
     std::fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make", e))?;
-    std::fs::write(&aside, text).map_err(|e| Error::io(aside.display(), "write", e))?;
-    std::fs::rename(&aside, &path).map_err(|e| Error::io(path.display(), "name", e))
+    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &path));
+    written.map_err(|e| {
+        // Nothing more can be done if it cannot be removed either.
+        let _ = std::fs::remove_file(&aside);
+        Error::io(path.display(), "write", e)
+    })
 }
 
 /// Runs what is left and records each finished file. `waiting` slices of an earlier run, whose values are within `seen`, are
@@ -240,8 +266,8 @@ impl State {
 }
 
 impl Chain {
-    /// Where the slices go.
-    fn sink(&self, dir: &Path, scan: &Scan, options: &RunOptions, ready: &Ready, continued: bool) -> Result<TiffSink> {
+    /// What the files tell.
+    fn meta(&self, scan: &Scan, options: &RunOptions, ready: &Ready) -> SliceMeta {
         let mut meta = SliceMeta {
             pixel_um: ready.geometry.pixel_um,
             center: ready.geometry.center,
@@ -253,6 +279,11 @@ impl Chain {
         if let Some(made) = &scan.info().made {
             (meta.center, meta.views, meta.angle_offset_rad) = (made.center, made.views, made.angle_offset_rad);
         }
+        meta
+    }
+    /// Where the slices go.
+    fn sink(&self, dir: &Path, scan: &Scan, options: &RunOptions, ready: &Ready, continued: bool) -> Result<TiffSink> {
+        let meta = self.meta(scan, options, ready);
         let range = (self.write.float("min"), self.write.float("max"));
         let make = if continued { TiffSink::continued } else { TiffSink::new };
         make(dir, self.sample_type(), range, meta)

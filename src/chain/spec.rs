@@ -7,7 +7,7 @@ use super::params::{Params, nearest};
 use super::registry::Registry;
 use super::source::{self, SOURCES};
 use super::stage::{ParamValue, StageFactory};
-use super::write::WRITE_TIFF;
+use super::write::{ENDS, WRITE_TIFF};
 use crate::error::{Error, Result};
 use crate::slab::Domain;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ impl<'r> Builder<'r> {
     fn add(&mut self, id: &str, set: impl FnOnce(&mut Params) -> Result<()>) -> Result<()> {
         let first = self.stages == 0;
         self.stages += 1;
-        if self.write.is_some() {
-            return Err(Error::invalid(WRITE_TIFF.id, "write.tiff stands at the end of a chain"));
+        if let Some(end) = self.write.as_ref().map(|write| write.info().id) {
+            return Err(Error::invalid(end, format!("{end} stands at the end of a chain")));
         }
         if let Some(info) = SOURCES.into_iter().find(|info| info.id == id) {
             if !first {
@@ -48,8 +48,8 @@ impl<'r> Builder<'r> {
             let mut params = Params::defaults(info);
             set(&mut params)?;
             self.source = Some(params);
-        } else if id == WRITE_TIFF.id {
-            let mut params = Params::defaults(&WRITE_TIFF);
+        } else if let Some(info) = ENDS.into_iter().find(|info| info.id == id) {
+            let mut params = Params::defaults(info);
             set(&mut params)?;
             self.write = Some(params);
         } else {
@@ -82,6 +82,11 @@ impl<'r> Builder<'r> {
             return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
         }
         let write = self.write.unwrap_or_else(|| Params::defaults(&WRITE_TIFF));
+        // write.tiff takes any images, write.projections needs views.
+        if write.info().id != WRITE_TIFF.id && write.info().input != have {
+            let message = format!("takes a {}, but here it gets {}", write.info().input.name(), have.name());
+            return Err(Error::invalid(format!("chain: {}", write.info().id), message));
+        }
         Ok(Chain { source, steps: self.steps, write })
     }
 }

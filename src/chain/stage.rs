@@ -69,6 +69,14 @@ impl ParamInfo {
     ) -> Self {
         ParamInfo { name, kind, unit, default, range: None, auto: false, help }
     }
+    /// A whole number. Says its range with [`ParamInfo::range`].
+    pub const fn int(name: &'static str, unit: &'static str, default: i64, help: &'static str) -> Self {
+        ParamInfo::new(name, ParamKind::Int, unit, ParamValue::Int(default), help)
+    }
+    /// A number. Says its range with [`ParamInfo::range`].
+    pub const fn float(name: &'static str, unit: &'static str, default: f64, help: &'static str) -> Self {
+        ParamInfo::new(name, ParamKind::Float, unit, ParamValue::Float(default), help)
+    }
     /// A parameter that is one of `words`.
     pub const fn choice(
         name: &'static str,

@@ -3,6 +3,27 @@
 use super::stage::{ParamInfo, ParamKind, ParamValue, StageInfo};
 use crate::slab::Domain;
 
+/// Describes `write.projections`, which may take its place.
+pub static WRITE_PROJECTIONS: StageInfo = StageInfo {
+    id: "write.projections",
+    summary: "Writes one 32-bit TIFF of absorbance per view, p00000.tif: projection images",
+    input: Domain::Sinogram,
+    output: Domain::Sinogram,
+    params: &[DIR],
+};
+
+const DIR: ParamInfo = ParamInfo::new(
+    "dir",
+    ParamKind::Text,
+    "",
+    ParamValue::Auto,
+    "Output folder, made if it does not exist; auto is what the run is given beside the chain",
+)
+.or_auto();
+
+/// The words that a chain may end with.
+pub const ENDS: [&StageInfo; 2] = [&WRITE_TIFF, &WRITE_PROJECTIONS];
+
 /// Describes `write.tiff`, the last word of every chain that writes files.
 pub static WRITE_TIFF: StageInfo = StageInfo {
     id: "write.tiff",
@@ -10,14 +31,7 @@ pub static WRITE_TIFF: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        ParamInfo::new(
-            "dir",
-            ParamKind::Text,
-            "",
-            ParamValue::Auto,
-            "Folder for the slices, made if it does not exist; auto is what the run is given beside the chain",
-        )
-        .or_auto(),
+        DIR,
         ParamInfo::choice(
             "type",
             &["f32", "u16", "u8"],

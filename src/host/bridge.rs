@@ -234,6 +234,15 @@ impl Stage for BridgeStage {
             rows: RowMap::default(),
         })
     }
+    fn after(&self, setup: &Setup) -> Setup {
+        let dims = [setup.shape.views, setup.shape.cols];
+        let mut after = setup.clone();
+        // A failure is told when the chain is planned.
+        if let Ok(plan) = self.raw_plan(SlabShape { domain: self.desc.info.input, rows: 1, dims }) {
+            [after.shape.views, after.shape.cols] = plan.dims.map(|d| d as usize);
+        }
+        after
+    }
     fn surveys(&self) -> bool {
         self.desc.survey.is_some()
     }

@@ -21,10 +21,12 @@ mod tiff_image;
 pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
+mod projection_sink;
 mod sink;
 mod slices;
 mod tiff_sink;
 
+pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::open_slices;
 pub(crate) use tiff_sink::file_name;

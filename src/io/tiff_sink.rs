@@ -383,7 +383,7 @@ fn probe(dir: &Path) -> Result<()> {
         .map_err(|e| Error::io(dir.display(), "write to the output folder", e))
 }
 
-fn encode<C: ColorType>(
+pub(super) fn encode<C: ColorType>(
     aside: &Path,
     path: &Path,
     size: (usize, usize),

@@ -52,7 +52,7 @@ pub fn rmsd(p000: &[f32], p180: &[f32]) -> Option<Estimate> {
     Some(Estimate { px: (last as f64 + shift) / 2.0, confidence })
 }
 
-/// Estimate of one row, see [`line`].
+/// Estimate of one row, see [`line()`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowAxis {
     /// Index of the row in the input.
@@ -114,9 +114,9 @@ pub fn line(p000: ArrayView2<f32>, p180: ArrayView2<f32>, search: &Range<f64>) -
 ///
 /// The horizontal derivative of both is correlated with half-whitened amplitudes, summed over rows, and the peak refined to
 /// 0.01 px by evaluating the Fourier sum between the samples (after Guizar-Sicairos et al. 2008, doi:10.1364/OL.33.000156).
-/// The derivative takes slowly varying backgrounds out of the game, so this fails in other cases than [`line`]. The
+/// The derivative takes slowly varying backgrounds out of the game, so this fails in other cases than [`line()`]. The
 /// confidence falls from 1 to 0 as the second highest peak rises from 0.4 to 1 of the highest; 0 at a border of `search`.
-/// `None` as for [`line`].
+/// `None` as for [`line()`].
 pub fn registration(p000: ArrayView2<f32>, p180: ArrayView2<f32>, search: &Range<f64>) -> Option<Estimate> {
     let cols = p000.ncols();
     let shifts = same_shape(&p000, &p180).then(|| Shifts::new(cols, search))??;

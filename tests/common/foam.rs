@@ -70,9 +70,10 @@ impl Foam {
             let position = |ray: usize| (0.5 * ray as f64 - 0.25 - middle) / radius_px;
             let place = |u: f64| (2.0 * (u * radius_px + middle) + 0.5).clamp(0.0, 2.0 * cols as f64 - 1.0);
             let mut add = |u: f64, radius: f64, sign: f64| {
-                for ray in place(u - radius) as usize..=place(u + radius).ceil().min(2.0 * cols as f64 - 1.0) as usize {
+                let (first, last) = (place(u - radius) as usize, place(u + radius).ceil() as usize);
+                for (ray, sum) in rays.iter_mut().enumerate().take(last + 1).skip(first) {
                     let half2 = radius * radius - (position(ray) - u).powi(2);
-                    rays[ray] += sign * 2.0 * half2.max(0.0).sqrt();
+                    *sum += sign * 2.0 * half2.max(0.0).sqrt();
                 }
             };
             add(0.0, 1.0, 1.0);

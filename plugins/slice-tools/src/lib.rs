@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `slice.label` | gives each object a number, 1 to n in the order of first voxels |
 //! | `slice.measure` | passes the volume on and writes a table of the objects |
-//! | `slice.median`, `slice.gaussian` | smooth in two or three dimensions |
+//! | `slice.erode`, `slice.dilate` | smallest and largest value within a disc or ball |
 //! | `slice.threshold` | 1 inside a range of values, 0 outside |
 
 mod filters;
@@ -21,7 +21,7 @@ use wagiri_plugin::{Param, Result, Value};
 wagiri_plugin::export! {
     id: c"org.wagiri.slice-tools",
     vendor: c"The wagiri authors",
-    stages: [label::Label, measure::Measure, filters::Median, filters::Gaussian, filters::Threshold],
+    stages: [label::Label, measure::Measure, filters::Erode, filters::Dilate, filters::Threshold],
 }
 
 const LOW: Param = Param::float(c"low", c"1.0").unit(c"1/cm").help(c"Smallest value that belongs to an object");

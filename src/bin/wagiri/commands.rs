@@ -114,7 +114,7 @@ fn preview(m: &ArgMatches) -> Result<()> {
     }
     let png = with_suffix(&out, ".png");
     picture::write_png(&png, &picture::grey(slice.view()))?;
-    let fbp = chain.params().find(|p| p.info().id == "recon.fbp");
+    let fbp = chain.params().find(|p| p.info().params.iter().any(|p| p.name == "angle_offset_deg"));
     let meta = SliceMeta {
         pixel_um: summary.pixel_um,
         center: summary.center,

@@ -14,82 +14,102 @@ use crate::slab::{Domain, Slab, SlabShape};
 use ndarray::Axis;
 use rayon::prelude::*;
 
+const FILTER: ParamInfo = ParamInfo::choice(
+    "filter",
+    &["chesler", "shepp-logan", "ramp"],
+    "chesler",
+    "chesler: Hann-windowed ramp, smooth; shepp-logan: sharper; ramp: no window, sharpest and noisiest",
+);
+const CENTER: ParamInfo = ParamInfo::new(
+    "center_px",
+    ParamKind::Text,
+    "px",
+    ParamValue::Auto,
+    "Rotation axis on the detector, first column is 0: a column, row:px,row:px for a tilted axis, or auto",
+)
+.or_auto();
+const PIXEL: ParamInfo = ParamInfo::new(
+    "pixel_um",
+    ParamKind::Float,
+    "um",
+    ParamValue::Auto,
+    "Detector pixel at the sample; auto takes it from the scan's file, or 1 um",
+)
+.range(1e-6, 1e6)
+.or_auto();
+const ANGLE_OFFSET: ParamInfo = ParamInfo::new(
+    "angle_offset_deg",
+    ParamKind::Float,
+    "deg",
+    ParamValue::Float(0.0),
+    "Turns the slices, counter-clockwise on screen",
+)
+.range(-3600.0, 3600.0);
+const TURN: ParamInfo = ParamInfo::choice(
+    "turn",
+    &["half", "full"],
+    "half",
+    "half: views over 180 degrees; full: over 360 degrees with the axis near the middle of the detector",
+);
+const PAD: ParamInfo = ParamInfo::choice(
+    "pad",
+    &["auto", "on", "off", "slice"],
+    "auto",
+    "Taper the ends of truncated views: on, off, auto (one decision for the volume) or slice (one for each slice)",
+);
+const PAD_THRESHOLD: ParamInfo = ParamInfo::new(
+    "pad_threshold",
+    ParamKind::Float,
+    "",
+    ParamValue::Float(0.3),
+    "auto and slice pad where the mean of the edge columns exceeds this multiple of the mean of all",
+)
+.range(0.0, 1e6);
+const ENGINE: ParamInfo = ParamInfo::choice(
+    "engine",
+    &["direct", "fourier", "reference"],
+    "direct",
+    "direct: 32-bit, fast; fourier: 32-bit, much faster, with an error within tolerance; reference: 64-bit, plain and slow, to check against",
+);
+const TOLERANCE: ParamInfo = ParamInfo::new(
+    "tolerance",
+    ParamKind::Float,
+    "",
+    ParamValue::Float(FbpOptions::DEFAULT_TOLERANCE),
+    "Fourier engine: largest error of a slice, relative L2 against sinc-interpolated back-projection",
+)
+.range(FbpOptions::TOLERANCE.0, FbpOptions::TOLERANCE.1);
+
+/// `recon.fbp`.
 pub(in crate::chain) static FBP: StageInfo = StageInfo {
     id: "recon.fbp",
     summary: "Filtered (convolution) back-projection, linear interpolation, values in 1/cm",
     input: Domain::Sinogram,
     output: Domain::Volume,
-    params: &[
-        ParamInfo::choice(
-            "filter",
-            &["chesler", "shepp-logan", "ramp"],
-            "chesler",
-            "chesler: Hann-windowed ramp, smooth; shepp-logan: sharper; ramp: no window, sharpest and noisiest",
-        ),
-        ParamInfo::new(
-            "center_px",
-            ParamKind::Text,
-            "px",
-            ParamValue::Auto,
-            "Rotation axis on the detector, first column is 0: a column, row:px,row:px for a tilted axis, or auto",
-        )
-        .or_auto(),
-        ParamInfo::new(
-            "pixel_um",
-            ParamKind::Float,
-            "um",
-            ParamValue::Auto,
-            "Detector pixel at the sample; auto takes it from the scan's file, or 1 um",
-        )
-        .range(1e-6, 1e6)
-        .or_auto(),
-        ParamInfo::new(
-            "angle_offset_deg",
-            ParamKind::Float,
-            "deg",
-            ParamValue::Float(0.0),
-            "Turns the slices, counter-clockwise on screen",
-        )
-        .range(-3600.0, 3600.0),
-        ParamInfo::choice(
-            "turn",
-            &["half", "full"],
-            "half",
-            "half: views over 180 degrees; full: over 360 degrees with the axis near the middle of the detector",
-        ),
-        ParamInfo::choice(
-            "pad",
-            &["auto", "on", "off", "slice"],
-            "auto",
-            "Taper the ends of truncated views: on, off, auto (one decision for the volume) or slice (one for each slice)",
-        ),
-        ParamInfo::new(
-            "pad_threshold",
-            ParamKind::Float,
-            "",
-            ParamValue::Float(0.3),
-            "auto and slice pad where the mean of the edge columns exceeds this multiple of the mean of all",
-        )
-        .range(0.0, 1e6),
-        ParamInfo::choice(
-            "engine",
-            &["direct", "fourier", "reference"],
-            "direct",
-            "direct: 32-bit, fast; fourier: 32-bit, much faster, with an error within tolerance; reference: 64-bit, plain and slow, to check against",
-        ),
-        ParamInfo::new(
-            "tolerance",
-            ParamKind::Float,
-            "",
-            ParamValue::Float(FbpOptions::DEFAULT_TOLERANCE),
-            "engine=fourier: largest error of a slice, relative L2 against sinc-interpolated back-projection",
-        )
-        .range(FbpOptions::TOLERANCE.0, FbpOptions::TOLERANCE.1),
-    ],
+    params: &[FILTER, CENTER, PIXEL, ANGLE_OFFSET, TURN, PAD, PAD_THRESHOLD, ENGINE, TOLERANCE],
 };
 
-pub(super) struct FbpFactory;
+/// `recon.fourier`: [`FBP`] with the Fourier engine.
+static FOURIER: StageInfo = StageInfo {
+    id: "recon.fourier",
+    summary: "Filtered back-projection by gridding in Fourier space, sinc interpolation to a tolerance, values in 1/cm",
+    input: Domain::Sinogram,
+    output: Domain::Volume,
+    params: &[FILTER, CENTER, PIXEL, ANGLE_OFFSET, TURN, PAD, PAD_THRESHOLD, TOLERANCE],
+};
+
+/// The reconstruction stages, which need axis and pixel size.
+pub(super) const STAGES: [FbpFactory; 2] = [FbpFactory(&FBP), FbpFactory(&FOURIER)];
+
+/// True for a stage that reconstructs.
+pub(in crate::chain) fn is_recon(info: &StageInfo) -> bool {
+    STAGES.iter().any(|stage| stage.0.id == info.id)
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct FbpFactory(&'static StageInfo);
 struct FbpStage {
+    info: &'static StageInfo,
     center: Center,
     pixel_um: f64,
     plain: Option<Fbp>,
@@ -106,7 +126,7 @@ struct FbpStage {
 
 impl StageFactory for FbpFactory {
     fn info(&self) -> &'static StageInfo {
-        &FBP
+        self.0
     }
     fn create(&self, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
         let geometry = &setup.geometry;
@@ -136,11 +156,12 @@ impl StageFactory for FbpFactory {
             _ => Filter::Chesler,
         };
         // Nanoseconds for a view and a pixel.
-        let (engine, cost_per_update) = match params.text("engine") {
-            Some("fourier") => (Engine::Fourier, 0.0105),
-            Some("reference") => (Engine::Reference, 4.4),
-            _ => (Engine::Direct, 0.047),
-        };
+        let (engine, cost_per_update) =
+            match if self.0.id == FOURIER.id { Some("fourier") } else { params.text("engine") } {
+                Some("fourier") => (Engine::Fourier, 0.0105),
+                Some("reference") => (Engine::Reference, 4.4),
+                _ => (Engine::Direct, 0.047),
+            };
         let tolerance = params.float("tolerance").unwrap_or(FbpOptions::DEFAULT_TOLERANCE);
         let offset = params.float("angle_offset_deg").unwrap_or(0.0).to_radians();
         let angles: Vec<f64> = geometry.angles_rad.iter().map(|a| a + offset).collect();
@@ -151,6 +172,7 @@ impl StageFactory for FbpFactory {
         };
         let (plain, padded) = (fbp(plain, false)?, fbp(padded, true)?);
         Ok(Box::new(FbpStage {
+            info: self.0,
             center,
             pixel_um,
             plain,
@@ -167,7 +189,7 @@ impl StageFactory for FbpFactory {
 
 impl Stage for FbpStage {
     fn info(&self) -> &'static StageInfo {
-        &FBP
+        self.info
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let [views, cols] = input.dims;

@@ -10,7 +10,7 @@ mod volume;
 mod whole;
 mod window;
 
-pub(super) use fbp::FBP;
+pub(super) use fbp::{FBP, is_recon};
 pub(super) use normalise::{NORMALISE, normalise_options};
 pub(super) use offset::{PROJECT, STITCH};
 pub(super) use repair::PAGANIN;
@@ -28,9 +28,16 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(projection::STAGES));
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
-    all.extend(each([fbp::FbpFactory]));
+    all.extend(each(fbp::STAGES));
     all.extend(each(volume::STAGES));
     all
+}
+
+/// Memory of an output that does not replace its input: the planner takes a stage that keeps the size for one that works in
+/// place, and counts other outputs itself.
+fn beside(input: SlabShape, output: SlabShape) -> u64 {
+    let bytes = |shape: SlabShape| shape.row_bytes() * shape.rows as u64;
+    if bytes(input) == bytes(output) { bytes(output) } else { 0 }
 }
 
 /// Cost of a row of a stage that spends `ns` nanoseconds on a value.

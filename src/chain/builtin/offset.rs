@@ -90,7 +90,8 @@ fn stitch(params: &Params, setup: &Setup) -> Result<WholeStage> {
     let moved = center.moved(|px| layout.center_px(px), |row| row);
     let plan = move |input: SlabShape| {
         let output = SlabShape { dims: [views, width], ..input };
-        StagePlan { cost_per_row: super::cost(output, 4.0), ..StagePlan::new(output) }
+        let scratch_bytes = super::beside(input, output);
+        StagePlan { scratch_bytes, cost_per_row: super::cost(output, 4.0), ..StagePlan::new(output) }
     };
     let process = move |slab: Slab, run: &mut Run<'_, '_>| {
         let count = slab.data.shape()[0];
@@ -128,7 +129,7 @@ fn project(params: &Params, setup: &Setup) -> Result<WholeStage> {
     let plan = move |input: SlabShape| {
         let output = SlabShape { domain: Domain::Sinogram, dims: [views, cols], ..input };
         StagePlan {
-            scratch_bytes: planned.scratch_bytes(threads),
+            scratch_bytes: planned.scratch_bytes(threads) + super::beside(input, output),
             cost_per_row: 0.3 * (views * cols) as f64 * cols as f64,
             ..StagePlan::new(output)
         }

@@ -2,24 +2,25 @@
 
 use super::window::WindowStage;
 use crate::chain::params::Params;
-use crate::chain::stage::{ParamInfo, ParamKind, ParamValue, Setup, Stage, StageFactory, StageInfo};
+use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::preprocess::resize;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, RowMap};
 
-const fn int(name: &'static str, default: i64, help: &'static str) -> ParamInfo {
-    ParamInfo::new(name, ParamKind::Int, "px", ParamValue::Int(default), help)
-}
-
 static BIN: StageInfo = StageInfo {
     id: "proj.bin",
     summary: "Means of squares of detector pixels, as a detector with larger pixels would see it",
     input: Domain::Sinogram,
     output: Domain::Sinogram,
-    params: &[int("bin_px", 2, "Pixels to a pixel in both directions; what is left over at the far ends is dropped")
-        .range(1.0, 64.0)],
+    params: &[ParamInfo::int(
+        "bin_px",
+        "px",
+        2,
+        "Pixels to a pixel in both directions; what is left over at the far ends is dropped",
+    )
+    .range(1.0, 64.0)],
 };
 
 static CROP: StageInfo = StageInfo {
@@ -28,10 +29,10 @@ static CROP: StageInfo = StageInfo {
     input: Domain::Sinogram,
     output: Domain::Sinogram,
     params: &[
-        int("left_px", 0, "Columns cut off at the left").range(0.0, 1e6),
-        int("right_px", 0, "Columns cut off at the right").range(0.0, 1e6),
-        int("top_px", 0, "Rows cut off at the top").range(0.0, 1e6),
-        int("bottom_px", 0, "Rows cut off at the bottom").range(0.0, 1e6),
+        ParamInfo::int("left_px", "px", 0, "Columns cut off at the left").range(0.0, 1e6),
+        ParamInfo::int("right_px", "px", 0, "Columns cut off at the right").range(0.0, 1e6),
+        ParamInfo::int("top_px", "px", 0, "Rows cut off at the top").range(0.0, 1e6),
+        ParamInfo::int("bottom_px", "px", 0, "Rows cut off at the bottom").range(0.0, 1e6),
     ],
 };
 

@@ -12,16 +12,12 @@ use ndarray::Axis;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const fn number(name: &'static str, unit: &'static str, default: f64, help: &'static str) -> ParamInfo {
-    ParamInfo::new(name, ParamKind::Float, unit, ParamValue::Float(default), help)
-}
-
 static PIXELS: StageInfo = StageInfo {
     id: "counts.repair",
     summary: "Finds detector pixels that answer otherwise than their neighbours in dark and direct beam, and fills them in",
     input: Domain::Counts,
     output: Domain::Counts,
-    params: &[number(
+    params: &[ParamInfo::float(
         "factor",
         "",
         2.0,
@@ -36,16 +32,15 @@ static SPIKES: StageInfo = StageInfo {
     input: Domain::Sinogram,
     output: Domain::Sinogram,
     params: &[
-        number("threshold", "", 0.3, "Absorbance below the median of the neighbouring views that makes a spike")
-            .range(1e-6, 100.0),
-        ParamInfo::new(
-            "window_views",
-            ParamKind::Int,
+        ParamInfo::float(
+            "threshold",
             "",
-            ParamValue::Int(5),
-            "Views in the median, odd; spikes may last for less than half of them",
+            0.3,
+            "Absorbance below the median of the neighbouring views that makes a spike",
         )
-        .range(3.0, 15.0),
+        .range(1e-6, 100.0),
+        ParamInfo::int("window_views", "", 5, "Views in the median, odd; spikes may last for less than half of them")
+            .range(3.0, 15.0),
         ParamInfo::choice(
             "kind",
             &["bright", "dark", "both"],
@@ -61,22 +56,10 @@ static AIR: StageInfo = StageInfo {
     input: Domain::Sinogram,
     output: Domain::Sinogram,
     params: &[
-        ParamInfo::new(
-            "left_px",
-            ParamKind::Int,
-            "px",
-            ParamValue::Int(10),
-            "Columns at the left that the sample never reaches; 0: none",
-        )
-        .range(0.0, 1e6),
-        ParamInfo::new(
-            "right_px",
-            ParamKind::Int,
-            "px",
-            ParamValue::Int(10),
-            "Columns at the right that the sample never reaches; 0: none",
-        )
-        .range(0.0, 1e6),
+        ParamInfo::int("left_px", "px", 10, "Columns at the left that the sample never reaches; 0: none")
+            .range(0.0, 1e6),
+        ParamInfo::int("right_px", "px", 10, "Columns at the right that the sample never reaches; 0: none")
+            .range(0.0, 1e6),
     ],
 };
 
@@ -87,9 +70,9 @@ pub(in crate::chain) static PAGANIN: StageInfo = StageInfo {
     input: Domain::Sinogram,
     output: Domain::Sinogram,
     params: &[
-        number("energy_kev", "keV", 25.0, "Energy of the X-rays").range(0.1, 1e4),
-        number("distance_mm", "mm", 100.0, "From the sample to the detector").range(1e-3, 1e6),
-        number(
+        ParamInfo::float("energy_kev", "keV", 25.0, "Energy of the X-rays").range(0.1, 1e4),
+        ParamInfo::float("distance_mm", "mm", 100.0, "From the sample to the detector").range(1e-3, 1e6),
+        ParamInfo::float(
             "delta_beta",
             "",
             100.0,
@@ -105,7 +88,7 @@ pub(in crate::chain) static PAGANIN: StageInfo = StageInfo {
         )
         .range(1e-6, 1e6)
         .or_auto(),
-        number(
+        ParamInfo::float(
             "tolerance",
             "",
             PhaseOptions::DEFAULT_TOLERANCE,

@@ -2,15 +2,11 @@
 
 use super::window::WindowStage;
 use crate::chain::params::Params;
-use crate::chain::stage::{ParamInfo, ParamKind, ParamValue, Setup, Stage, StageFactory, StageInfo};
+use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::post::window;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, Halo, RowMap};
-
-const fn int(name: &'static str, unit: &'static str, default: i64, help: &'static str) -> ParamInfo {
-    ParamInfo::new(name, ParamKind::Int, unit, ParamValue::Int(default), help)
-}
 
 static MEDIAN: StageInfo = StageInfo {
     id: "filter.median",
@@ -18,27 +14,20 @@ static MEDIAN: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        int("size_px", "px", 3, "Width and height of the box, odd").range(1.0, 101.0),
-        int("depth_px", "px", 1, "Slices in the box, odd; 1 looks at each slice by itself").range(1.0, 101.0),
+        ParamInfo::int("size_px", "px", 3, "Width and height of the box, odd").range(1.0, 101.0),
+        ParamInfo::int("depth_px", "px", 1, "Slices in the box, odd; 1 looks at each slice by itself")
+            .range(1.0, 101.0),
     ],
 };
 
 static GAUSSIAN: StageInfo = StageInfo {
     id: "filter.gaussian",
-    summary: "Gaussian smoothing",
+    summary: "Gaussian smoothing within slices and across them",
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        ParamInfo::new("sigma_px", ParamKind::Float, "px", ParamValue::Float(1.0), "Standard deviation within slices")
-            .range(0.0, 100.0),
-        ParamInfo::new(
-            "sigma_z_px",
-            ParamKind::Float,
-            "px",
-            ParamValue::Float(0.0),
-            "Standard deviation across slices",
-        )
-        .range(0.0, 100.0),
+        ParamInfo::float("sigma_px", "px", 1.0, "Standard deviation within slices").range(0.0, 100.0),
+        ParamInfo::float("sigma_z_px", "px", 0.0, "Standard deviation across slices").range(0.0, 100.0),
     ],
 };
 
@@ -47,7 +36,7 @@ static BIN: StageInfo = StageInfo {
     summary: "Means of boxes of voxels: a smaller volume; what is left over at the far ends is dropped",
     input: Domain::Volume,
     output: Domain::Volume,
-    params: &[int("bin", "", 2, "Voxels to a voxel in each direction").range(1.0, 64.0)],
+    params: &[ParamInfo::int("bin", "", 2, "Voxels to a voxel in each direction").range(1.0, 64.0)],
 };
 
 static CROP: StageInfo = StageInfo {
@@ -56,12 +45,12 @@ static CROP: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        int("left_px", "px", 0, "Columns cut off at the left").range(0.0, 1e6),
-        int("right_px", "px", 0, "Columns cut off at the right").range(0.0, 1e6),
-        int("top_px", "px", 0, "Lines cut off at the top of each slice").range(0.0, 1e6),
-        int("bottom_px", "px", 0, "Lines cut off at the bottom of each slice").range(0.0, 1e6),
-        int("first_slices", "px", 0, "Slices cut off at the beginning").range(0.0, 1e6),
-        int("last_slices", "px", 0, "Slices cut off at the end").range(0.0, 1e6),
+        ParamInfo::int("left_px", "px", 0, "Columns cut off at the left").range(0.0, 1e6),
+        ParamInfo::int("right_px", "px", 0, "Columns cut off at the right").range(0.0, 1e6),
+        ParamInfo::int("top_px", "px", 0, "Lines cut off at the top of each slice").range(0.0, 1e6),
+        ParamInfo::int("bottom_px", "px", 0, "Lines cut off at the bottom of each slice").range(0.0, 1e6),
+        ParamInfo::int("first_slices", "px", 0, "Slices cut off at the beginning").range(0.0, 1e6),
+        ParamInfo::int("last_slices", "px", 0, "Slices cut off at the end").range(0.0, 1e6),
     ],
 };
 

@@ -52,13 +52,10 @@ impl Stage for WindowStage {
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let dims = (self.dims)(input.dims);
         let rows = input.rows.saturating_sub(self.halo.below + self.halo.above) / self.rows.step;
-        Ok(StagePlan {
-            halo: self.halo,
-            rows: self.rows,
-            scratch_bytes: self.scratch_bytes * self.threads.min(rows.max(1)) as u64,
-            cost_per_row: self.cost * (dims[0] * dims[1]) as f64,
-            ..StagePlan::new(SlabShape { domain: self.info.output, rows, dims })
-        })
+        let output = SlabShape { domain: self.info.output, rows, dims };
+        let scratch_bytes = self.scratch_bytes * self.threads.min(rows.max(1)) as u64 + super::beside(input, output);
+        let cost_per_row = self.cost * (dims[0] * dims[1]) as f64;
+        Ok(StagePlan { halo: self.halo, rows: self.rows, scratch_bytes, cost_per_row, ..StagePlan::new(output) })
     }
     fn after(&self, setup: &Setup) -> Setup {
         (self.after)(setup)

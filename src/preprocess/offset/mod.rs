@@ -28,7 +28,8 @@ pub struct Pair {
 /// The views of the first half turn, each with the one nearest to half a turn later, in the order of the scan.
 ///
 /// `angles_rad`: one per view, any order, rising or falling. Views beyond half a turn from the smallest angle become the
-/// second of a pair or are left out, so M views that cover a full turn evenly give M / 2 pairs.
+/// second of a pair or are left out, so M views that cover a full turn evenly give M / 2 pairs. If M is odd, partners are half a
+/// step off, which blurs the outermost part of one half of the sample by r times half a step.
 ///
 /// Errors: fewer than 4 views, angles that are not finite, and views whose opposite is missing by more than a step.
 pub fn opposite_views(angles_rad: &[f64]) -> Result<Vec<Pair>> {

@@ -1,17 +1,17 @@
 //! Columns whose values say nothing: dead ones, which do not follow the sample, and fluctuating ones.
 
 use super::blocks::Blocks;
-use super::profile::median_of;
+use super::profile::{Run, median_of};
 use ndarray::{ArrayView2, ArrayViewMut2};
 
 /// Columns to either side that tell what is usual.
 const HALF_WINDOW: usize = 10;
 /// A column changes from view to view by so many times as much as its neighbours: it fluctuates.
 const FLUCTUATES: f64 = 4.0;
-/// A column changes between blocks of views by so small a part of what its neighbours do, ...
+/// A column changes between blocks of views by so small a part of what its neighbours do: it is dead.
 const DEAD: f64 = 0.25;
-/// ... and lies off the line between them by so many times as much as usual: it is dead.
-const OFF: f64 = 2.0;
+/// The height of a column above its neighbours changes between blocks by so many times as much as is usual: it is unsteady.
+const UNSTEADY: f64 = 6.0;
 /// Where neighbours change by less than this part of what is usual on the whole detector, nothing can be said.
 const LEAST_CHANGE: f64 = 0.1;
 
@@ -30,11 +30,6 @@ pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
     }
     let columns: Vec<Vec<f64>> = (0..cols).map(|col| blocks.column(col).collect()).collect();
     let change: Vec<f64> = columns.iter().map(|c| c.windows(2).map(|two| (two[1] - two[0]).abs()).sum()).collect();
-    let mut off = vec![0.0; cols];
-    for (off, three) in off[1..].iter_mut().zip(columns.windows(3)) {
-        let both = three[0].iter().zip(&three[2]);
-        *off = three[1].iter().zip(both).map(|(v, (l, r))| (v - (l + r) / 2.0).abs()).sum();
-    }
     let usual = |values: &[f64], col: usize, half: usize| {
         median_of(&mut values[col.saturating_sub(half)..(col + half + 1).min(cols)].to_vec())
     };
@@ -43,11 +38,26 @@ pub(super) fn find(sino: ArrayView2<f32>, blocks: &Blocks) -> Vec<usize> {
         |col: usize| rough[col] > FLUCTUATES * usual(&rough, col, HALF_WINDOW).max(LEAST_CHANGE * all_rough);
     let is_dead = |col: usize| {
         let neighbours = usual(&change, col, HALF_WINDOW);
-        neighbours > LEAST_CHANGE * all_change
-            && change[col] < DEAD * neighbours
-            && off[col] > OFF * usual(&off, col, HALF_WINDOW)
+        neighbours > LEAST_CHANGE * all_change && change[col] < DEAD * neighbours
     };
     (0..cols).filter(|col| fluctuates(*col) || is_dead(*col)).collect()
+}
+
+/// Numbers of the columns that, after all corrections, still answer differently from their neighbours in some views, as a pixel
+/// does whose gain is wrong; ascending.
+pub(super) fn unsteady(blocks: &Blocks) -> Vec<usize> {
+    let (cols, run) = (blocks.cols(), Run::new(1));
+    let mut changes = vec![0.0; cols];
+    run.places(cols).for_each(|col| changes[col] = blocks.uncertainty(&run, col));
+    let least = LEAST_CHANGE * median_of(&mut changes.clone());
+    let is_unsteady = |col: &usize| {
+        // Its neighbours are compared with it and seem unsteady too, but less.
+        let near = &changes[col.saturating_sub(2)..(col + 3).min(cols)];
+        let around = &changes[col.saturating_sub(HALF_WINDOW)..(col + HALF_WINDOW + 1).min(cols)];
+        changes[*col] > UNSTEADY * median_of(&mut around.to_vec()).max(least)
+            && near.iter().all(|v| *v <= changes[*col])
+    };
+    run.places(cols).filter(is_unsteady).collect()
 }
 
 /// Replaces columns (ascending) by straight lines between the nearest others; at the detector's ends by the nearest other.

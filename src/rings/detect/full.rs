@@ -1,12 +1,16 @@
 //! Stripes that go through all views: a column, or a run of columns, that is too high or too low by a constant.
 
 use super::blocks::Blocks;
-use super::profile::{Proposal, Run, Scatter, explain, high_pass, stands_out};
+use super::profile::{MARGIN, Proposal, Run, Scatter, explain, high_pass, stands_out};
+use std::ops::Range;
 
 /// Rounds of finding; each sees more, because what was found disturbs no longer.
 const ROUNDS: usize = 8;
 /// Up to this width columns have heights of their own.
 const NARROW: usize = 3;
+/// Columns on either side of a candidate that may be what is really off: if what explains most of them is not believable,
+/// fewer are tried.
+const GROW: [usize; 3] = [6, 2, 0];
 /// A wide run needs so much more certainty: there are more places and widths where chance may make one.
 const WIDE_CERTAINTY: f64 = 1.3;
 
@@ -56,25 +60,21 @@ fn round(
         {
             continue;
         }
-        let found = if width > NARROW {
+        let found: Option<Vec<Correction>> = if width > NARROW {
             let heights = vec![height; width];
             let proposal = Proposal { line: &line, high_now: &high, heights: &heights, from: first };
-            proposal.judge_run().map(|_| (first, heights.iter().map(|h| (*h, false)).collect()))
+            let corrections = || (first..end).map(|col| (col, offsets[col] + height, own_height[col])).collect();
+            proposal.judge_run().map(|_| corrections())
         } else {
-            columns(&line, &high, offsets, own_height, &single, first..end, snr)
+            let now = Now { line: &line, high: &high, offsets, own_height, scatter: &single };
+            GROW.iter().find_map(|grow| columns(&now, first..end, *grow, snr))
         };
-        let Some((from, corrections)) = found else { continue };
-        for (col, (height, own)) in (from..).zip(corrections) {
-            let before = if own_height[col] { 0.0 } else { offsets[col] };
-            if width > NARROW {
-                offsets[col] += height;
-            } else {
-                offsets[col] = before + height;
-                own_height[col] = own;
-            }
+        for (col, height, own) in found.into_iter().flatten() {
+            let kept = if own_height[col] || width > NARROW { 0.0 } else { offsets[col] };
+            (offsets[col], own_height[col]) = (kept + height, own);
+            any = true;
         }
         taken[first.saturating_sub(6)..(end + 6).min(cols)].fill(true);
-        any = true;
     }
     any
 }
@@ -108,44 +108,36 @@ fn candidates(blocks: &Blocks, high: &[f64], runs: &[Run], snr: f64) -> Vec<Cand
     found
 }
 
-/// First of some columns, and for each how far it is off, and whether it has a height of its own.
-type Columns = (usize, Vec<(f64, bool)>);
+/// Column, how far it is off, and whether it has a height of its own.
+type Correction = (usize, f64, bool);
 
-/// Heights of the columns `of` and perhaps of others around them: first of these alone, with those found before beside them,
-/// then of two more on either side, because two stripes near each other look like one between them. The simpler
-/// explanation wins unless the other leaves clearly less.
-fn columns(
-    line: &[f64],
-    high: &[f64],
-    offsets: &[f64],
-    own_height: &[bool],
-    scatter: &Scatter,
-    of: std::ops::Range<usize>,
-    snr: f64,
-) -> Option<Columns> {
-    let cols = line.len();
-    let mut best: Option<(f64, Columns)> = None;
-    for (grow, reach) in [(0, 2), (2, 6)] {
-        let near = of.start.saturating_sub(reach).max(3)..(of.end + reach).min(cols - 3);
-        let free = |col: &usize| (*col + grow >= of.start && *col < of.end + grow) || own_height[*col];
-        let members: Vec<usize> = near.filter(free).collect();
-        let (Some(&from), Some(&last)) = (members.first(), members.last()) else { continue };
-        let mut given_back = line.to_vec();
-        members.iter().filter(|c| own_height[**c]).for_each(|c| given_back[*c] += offsets[*c]);
-        let solution = explain(&high_pass(&given_back), &members, scatter, snr);
-        if solution.is_empty() {
-            continue;
-        }
-        let mut heights = vec![0.0; last + 1 - from];
-        solution.iter().for_each(|(col, height)| heights[col - from] = *height);
-        let proposal = Proposal { line: &given_back, high_now: high, heights: &heights, from };
-        if let Some(rest) = proposal.judge_columns() {
-            let cost = rest + solution.len() as f64 * (snr * scatter.at(of.start)).powi(2);
-            let corrections = heights.iter().map(|height| (*height, *height != 0.0)).collect();
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, (from, corrections)));
-            }
-        }
-    }
-    best.map(|(_, columns)| columns)
+/// What is known so far.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    /// With all offsets taken away, and without its smooth part.
+    line: &'a [f64],
+    high: &'a [f64],
+    offsets: &'a [f64],
+    own_height: &'a [bool],
+    scatter: &'a Scatter,
+}
+
+/// Heights of the columns `of`, of `grow` more on either side, because two stripes near each other look like one between them,
+/// and of those found before around them.
+fn columns(now: &Now, of: Range<usize>, grow: usize, snr: f64) -> Option<Vec<Correction>> {
+    let Now { line, high, offsets, own_height, scatter } = *now;
+    let reach = grow.max(2);
+    let near = of.start.saturating_sub(reach).max(MARGIN)..(of.end + reach).min(line.len() - MARGIN);
+    let is_free = |col: &usize| (*col + grow >= of.start && *col < of.end + grow) || own_height[*col];
+    let members: Vec<usize> = near.filter(is_free).collect();
+    let mut given_back = line.to_vec();
+    members.iter().filter(|c| own_height[**c]).for_each(|c| given_back[*c] += offsets[*c]);
+    let mut solution = explain(&high_pass(&given_back), &members, scatter, snr);
+    solution.sort_unstable_by_key(|(col, _)| *col);
+    let (from, to) = (solution.first()?.0, solution.last()?.0 + 1);
+    let mut heights = vec![0.0; to - from];
+    solution.iter().for_each(|(col, height)| heights[col - from] = *height);
+    Proposal { line: &given_back, high_now: high, heights: &heights, from }.judge_columns()?;
+    let height = |col: usize| heights.get(col.wrapping_sub(from)).copied().unwrap_or(0.0);
+    Some(members.into_iter().map(|col| (col, height(col), height(col) != 0.0)).collect())
 }

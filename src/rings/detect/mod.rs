@@ -27,7 +27,7 @@ pub struct DetectOptions {
     pub widest_px: usize,
     /// Look for stripes that go through a part of the views, an eighth or more.
     pub partial: bool,
-    /// Look for dead and fluctuating columns.
+    /// Look for dead and fluctuating columns, and for such as still differ in some views after all corrections.
     pub dead: bool,
 }
 
@@ -40,7 +40,7 @@ impl Default for DetectOptions {
 /// What [`detect`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detected {
-    /// Dead and fluctuating columns, replaced by their neighbours; ascending.
+    /// Dead, fluctuating and unsteady columns, replaced by their neighbours; ascending.
     pub replaced: Vec<usize>,
     /// Columns with a constant offset, and the offset that was subtracted; ascending.
     pub offset: Vec<(usize, f64)>,
@@ -104,6 +104,16 @@ pub fn detect(mut sino: ArrayViewMut2<f32>, options: &DetectOptions) -> Result<D
     found.offset = offsets.into_iter().enumerate().filter(|(_, offset)| *offset != 0.0).collect();
     for (col, offset) in &found.offset {
         sino.column_mut(*col).mapv_inplace(|v| v - *offset as f32);
+    }
+    if options.dead {
+        blocks = Blocks::new(sino.view());
+        let unsteady = dead::unsteady(&blocks);
+        fill(sino.view_mut(), &unsteady);
+        found.offset.retain(|(col, _)| !unsteady.contains(col));
+        found.partial.retain(|(cols, _, _)| !cols.clone().all(|col| unsteady.contains(&col)));
+        found.replaced.extend(unsteady);
+        found.replaced.sort_unstable();
+        found.replaced.dedup();
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 //! Stripes that go through a part of the views only.
 
 use super::blocks::{Blocks, uncertainty2};
-use super::profile::{Proposal, Run, Scatter, high_pass, stands_out};
+use super::profile::{Proposal, Run, Scatter, high_pass, median_of, stands_out};
 use ndarray::ArrayView2;
 use std::ops::Range;
 
@@ -11,7 +11,10 @@ const WIDEST: usize = 3;
 /// Shortest part of the views, as one over it.
 const SHORTEST: usize = 8;
 /// A part needs so much more certainty than a whole stripe: there are thousands of parts where chance may make one.
-const CERTAINTY: f64 = 1.5;
+const CERTAINTY: f64 = 1.8;
+
+/// What stands still in all views is an edge of the sample: outside its part a column must show less than this of the height.
+const ELSEWHERE: f64 = 0.5;
 
 /// Columns that are off by a constant in some consecutive views.
 pub(super) struct Part {
@@ -53,6 +56,9 @@ fn round(blocks: &Blocks, snr: f64) -> Vec<Part> {
             let usual = scatters.at(first);
             if let Some((certainty, blocks)) = best_part(&columns[first], &usual, CERTAINTY * snr) {
                 let height = columns[first][blocks.clone()].iter().sum::<f64>() / blocks.len() as f64;
+                if elsewhere(&columns[first], &blocks) / height > ELSEWHERE {
+                    continue;
+                }
                 candidates.push((certainty, Part { views: 0..0, first, width: run.width, height, blocks }));
             }
         }
@@ -75,6 +81,11 @@ fn round(blocks: &Blocks, snr: f64) -> Vec<Part> {
         }
     }
     found
+}
+
+/// Usual height of a column outside some blocks.
+fn elsewhere(heights: &[f64], blocks: &Range<usize>) -> f64 {
+    median_of(&mut [&heights[..blocks.start], &heights[blocks.end..]].concat())
 }
 
 /// What mean height is usual for so many blocks in a row: measured for 1/1, 1/2, 1/4, ... of all.
@@ -117,7 +128,8 @@ fn best_part(heights: &[f64], usual: &[f64], needed: f64) -> Option<(f64, Range<
     }
     let mut best = (needed * needed, 0..0);
     for from in 0..=count - shortest {
-        for to in from + shortest..=count {
+        // What is left out must be long enough to show that it is different.
+        for to in from + shortest..=count.min(from + count - shortest) {
             let len = (to - from) as f64;
             let (sum, sum2) = (sums[to].0 - sums[from].0, sums[to].1 - sums[from].1);
             let certainty2 = (sum / len).powi(2) / usual[to - from].powi(2).max(uncertainty2(len, sum, sum2));

@@ -19,6 +19,12 @@ const FROM_MEDIAN: f64 = 1.4826;
 /// Least scatter, as part of that of the whole line: in air without noise there is none at all.
 const LEAST_SCATTER: f64 = 0.3;
 
+/// Part of its height by which a stripe stands out from either side, at least.
+const STANDS_OUT: f64 = 0.5;
+/// Part of the squares around a stripe that its correction may leave: of columns with heights of their own, and of a run.
+const NARROW_REST: f64 = 0.8;
+const WIDE_REST: f64 = 0.2;
+
 /// The line without its smooth part; 0 for the two outermost columns.
 pub(super) fn high_pass(line: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; line.len()];
@@ -90,26 +96,42 @@ pub(super) fn median_of(values: &mut [f64]) -> f64 {
     *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Heights of the few columns among `columns` (ascending) that explain the high-passed line. Takes all of them at first,
-/// then leaves out the least certain until each is `snr` times as high as its own uncertainty.
+/// Most columns that are looked for near one another.
+const MOST_NEAR: usize = 6;
+
+/// Heights of the few columns among `columns` (ascending) that explain the high-passed line: those whose number, times the
+/// square of `snr` times the scatter, and what they leave are least together. Columns are added one by one, the best first, and
+/// taken away again, the least missed first; the best of all these sets is returned.
 pub(super) fn explain(high: &[f64], columns: &[usize], scatter: &Scatter, snr: f64) -> Vec<(usize, f64)> {
     let moment = |col: usize| -> f64 { DIFFERENCE.iter().zip(&high[col - 2..col + 3]).map(|(d, v)| d * v).sum() };
-    let mut columns = columns.to_vec();
-    while !columns.is_empty() {
-        let products =
-            |i: &usize| columns.iter().map(|j| PRODUCTS.get(i.abs_diff(*j)).copied().unwrap_or(0.0)).collect();
-        let Some(inverse) = inverse(columns.iter().map(products).collect()) else { return Vec::new() };
-        let moments: Vec<f64> = columns.iter().map(|c| moment(*c)).collect();
-        let height = |i: usize| -> f64 { inverse[i].iter().zip(&moments).map(|(a, b)| a * b).sum() };
-        let certainty =
-            |i: usize| height(i).abs() / (scatter.at(columns[i]) * (inverse[i][i] * PRODUCTS[0]).sqrt()).max(1e-300);
-        let weakest = (0..columns.len()).min_by(|a, b| certainty(*a).total_cmp(&certainty(*b))).unwrap_or(0);
-        if certainty(weakest) >= snr {
-            return columns.iter().enumerate().map(|(i, col)| (*col, height(i))).collect();
+    let price = |col: usize| (snr * scatter.at(col)).powi(2) * PRODUCTS[0];
+    let solve = |set: &[usize]| -> Option<(f64, Vec<f64>)> {
+        let products = |i: &usize| set.iter().map(|j| PRODUCTS.get(i.abs_diff(*j)).copied().unwrap_or(0.0)).collect();
+        let inverse = inverse(set.iter().map(products).collect())?;
+        let moments: Vec<f64> = set.iter().map(|c| moment(*c)).collect();
+        let heights: Vec<f64> = inverse.iter().map(|row| row.iter().zip(&moments).map(|(a, b)| a * b).sum()).collect();
+        let explained: f64 = heights.iter().zip(&moments).map(|(a, b)| a * b).sum();
+        Some((set.iter().map(|c| price(*c)).sum::<f64>() - explained, heights))
+    };
+    let cost = |set: &Vec<usize>| solve(set).map_or(f64::MAX, |(cost, _)| cost);
+    let cheapest = |sets: Vec<Vec<usize>>| sets.into_iter().map(|s| (cost(&s), s)).min_by(|a, b| a.0.total_cmp(&b.0));
+    let mut best = (0.0, Vec::new());
+    let mut set: Vec<usize> = Vec::new();
+    let grow = columns.len().min(MOST_NEAR);
+    for step in 0..(2 * grow).saturating_sub(1) {
+        let sets = if step < grow {
+            columns.iter().filter(|c| !set.contains(c)).map(|c| [set.as_slice(), &[*c]].concat()).collect()
+        } else {
+            set.iter().map(|c| set.iter().copied().filter(|other| other != c).collect()).collect()
+        };
+        let Some((cost, next)) = cheapest(sets) else { break };
+        if cost < best.0 {
+            best = (cost, next.clone());
         }
-        columns.remove(weakest);
+        set = next;
     }
-    Vec::new()
+    let heights = solve(&best.1).map_or_else(Vec::new, |(_, heights)| heights);
+    best.1.into_iter().zip(heights).collect()
 }
 
 /// Inverse of a small symmetric positive matrix, by Gauss and Jordan.
@@ -147,7 +169,7 @@ pub(super) struct Proposal<'a> {
 impl Proposal<'_> {
     /// Sum of squares that would be left around the columns, if the proposal is believable: nothing as high as the
     /// correction may be left, and the line must become clearly smoother.
-    fn rest(&self) -> Option<f64> {
+    fn rest(&self, share: f64) -> Option<f64> {
         let (from, to) = (self.from, self.from + self.heights.len());
         let seen = from.saturating_sub(4).max(2)..(to + 4).min(self.line.len() - 2);
         // The fourth difference of these needs two more on either side.
@@ -158,27 +180,45 @@ impl Proposal<'_> {
         let highest = self.highest();
         let square = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
         let rest = square(left);
-        let fits = left.iter().all(|v| v.abs() <= highest) && rest < 0.8 * square(&self.high_now[seen]);
+        let fits = left.iter().all(|v| v.abs() <= highest) && rest < share * square(&self.high_now[seen]);
         fits.then_some(rest)
     }
     fn highest(&self) -> f64 {
         self.heights.iter().fold(0.0f64, |a, v| a.max(v.abs()))
     }
-    /// Judges columns with heights of their own. The sample's own edge, standing still in all views, makes the line bend: a
-    /// stripe must be higher than the two sides, drawn on as straight lines, disagree.
+    /// Judges columns with heights of their own. The sample's own edge, standing still in all views, makes the line bend: each
+    /// group of neighbours to be lowered or raised must stand out on both sides, by more than the two sides, drawn on as straight
+    /// lines, disagree.
     pub fn judge_columns(&self) -> Option<f64> {
-        let (p, from, last) = (self.line, self.from, self.from + self.heights.len() - 1);
-        let strongest = high_pass(&p[from - 2..last + 3]);
-        let strongest = strongest[2..strongest.len() - 2].iter().fold(0.0f64, |a, v| a.max(v.abs()));
-        let bends = |i: usize| {
-            let left = p[from - 1] + (i + 1) as f64 * (p[from - 1] - p[from - 2]);
-            let right = p[last + 1] + (self.heights.len() - i) as f64 * (p[last + 1] - p[last + 2]);
-            (left - right).abs() > self.heights[i].abs()
-        };
-        if self.highest() > 2.5 * strongest || (0..self.heights.len()).any(|i| self.heights[i] != 0.0 && bends(i)) {
+        let (from, to) = (self.from, self.from + self.heights.len());
+        let before = high_pass(&self.line[from - 2..to + 2]);
+        let strongest = before[2..before.len() - 2].iter().fold(0.0f64, |a, v| a.max(v.abs()));
+        if self.highest() > 2.5 * strongest {
             return None;
         }
-        self.rest()
+        let mut first = 0;
+        for group in self.heights.chunk_by(|a, b| a.signum() == b.signum() && *a != 0.0 && *b != 0.0) {
+            let (start, end) = (first, first + group.len());
+            first = end;
+            if group[0] == 0.0 {
+                continue;
+            }
+            // With the other groups corrected.
+            let mut line = self.line[from - 2..to + 2].to_vec();
+            for (i, height) in self.heights.iter().enumerate().filter(|(i, _)| !(start..end).contains(i)) {
+                line[i + 2] -= height;
+            }
+            let at = start + 2..end + 2;
+            let left = |steps: usize| line[at.start - 1] + steps as f64 * (line[at.start - 1] - line[at.start - 2]);
+            let right = |steps: usize| line[at.end] + steps as f64 * (line[at.end] - line[at.end + 1]);
+            let out_left = (line[at.start] - left(1)) / group[0];
+            let out_right = (line[at.end - 1] - right(1)) / group[group.len() - 1];
+            let bends = |i: usize| (left(i + 1) - right(group.len() - i)).abs() > group[i].abs();
+            if out_left.min(out_right) < STANDS_OUT || (0..group.len()).any(bends) {
+                return None;
+            }
+        }
+        self.rest(NARROW_REST)
     }
     /// Judges a run of one height: it must begin and end in a jump, seen from inside as from outside.
     pub fn judge_run(&self) -> Option<f64> {
@@ -191,14 +231,14 @@ impl Proposal<'_> {
             -jump(last + 1, last, last - 1),
         ];
         let as_high = |jump: &f64| (0.5..=2.0).contains(&(jump / self.heights[0]));
-        if jumps.iter().all(as_high) { self.rest() } else { None }
+        if jumps.iter().all(as_high) { self.rest(WIDE_REST) } else { None }
     }
 }
 
-/// Whether the columns `from..to` stand out by at least 0.4 `height` from straight lines through both neighbours on either
+/// Whether the columns `from..to` stand out by a good part of `height` from straight lines through both neighbours on either
 /// side: on a slope or at an edge, one side fits.
 pub(super) fn stands_out(line: &[f64], from: usize, to: usize, height: f64) -> bool {
     let left = line[from] - (2.0 * line[from - 1] - line[from - 2]);
     let right = line[to - 1] - (2.0 * line[to] - line[to + 1]);
-    (left / height).min(right / height) >= 0.4
+    (left / height).min(right / height) >= STANDS_OUT
 }
