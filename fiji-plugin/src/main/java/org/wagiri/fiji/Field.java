@@ -129,7 +129,9 @@ final class Field {
             words.add(0, "auto");
         }
         String range = range(param.min(), param.max());
-        String details = param.unit() + (param.unit().isEmpty() || range.isEmpty() ? "" : ", ") + range;
+        // Most names tell their unit.
+        String unit = param.name().endsWith("_" + param.unit()) ? "" : param.unit();
+        String details = unit + (unit.isEmpty() || range.isEmpty() ? "" : ", ") + range;
         String name = Character.toUpperCase(param.name().charAt(0)) + param.name().substring(1);
         return new Field(
                 param.name(),

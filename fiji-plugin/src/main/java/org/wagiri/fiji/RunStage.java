@@ -126,8 +126,8 @@ public final class RunStage extends Command {
             stopMacro(Interpreter.getInstance(), NAME + ": " + end);
             return;
         }
-        tell(values.text("stage") + " made " + result.getStackSize() + " slices of " + result.getWidth() + " x "
-                + result.getHeight());
         result.show();
+        tell("made " + result.getStackSize() + " slices of " + result.getWidth() + " x " + result.getHeight() + " with "
+                + values.text("stage"));
     }
 }

@@ -96,7 +96,8 @@ final class Spec {
         String best = "";
         int least = Integer.MAX_VALUE;
         for (Field field : fields) {
-            int distance = editDistance(word, field.key);
+            // "size" is meant for size_px, not for stage.
+            int distance = field.key.startsWith(word) ? 1 : editDistance(word, field.key);
             if (distance < least) {
                 least = distance;
                 best = field.key;

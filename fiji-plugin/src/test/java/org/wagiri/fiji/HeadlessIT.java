@@ -136,8 +136,8 @@ public class HeadlessIT {
                         + "run('Wagiri Run Chain...', 'chain=[" + chain + "] input=" + Job.TOOTH + " output=[" + out("whole")
                         + "] open');";
         log = run(macro, "");
-        assertTrue(log, log.contains("wagiri: ring.sort made 2 slices of 640 x 181"));
-        assertTrue(log, log.contains("wagiri: recon.fbp made 2 slices of 640 x 640"));
+        assertTrue(log, log.contains("wagiri: made 2 slices of 640 x 181 with ring.sort"));
+        assertTrue(log, log.contains("wagiri: made 2 slices of 640 x 640 with recon.fbp"));
         assertFalse(log, log.contains("angles unknown"));
         assertTrue(log, log.contains("wagiri: input is the active stack, tooth"));
         // The descriptions of the files differ in the axis, which a volume in memory does not know.
@@ -174,6 +174,20 @@ public class HeadlessIT {
         assertTrue(log, log.contains("bin 16 12 2 3 6 84"));
         assertTrue(log, log.contains("gain -160"));
         assertTrue(log, log.contains("input 8 5 80"));
+    }
+
+    @Test
+    public void stacksThatAStageCannotTakeAreRefused() throws Exception {
+        String[][] cases = {
+            {"newImage('c', 'RGB', 8, 8, 2);", "but the active stack is in colour"},
+            {"newImage('h', '8-bit grayscale-mode', 8, 8, 2, 2, 1);", "has several channels or frames"},
+            {"run('Wagiri Open Scan...', 'path=" + Job.TOOTH + " virtual');", "but the active stack holds projections"},
+        };
+        for (String[] stack : cases) {
+            String log = run("while (nImages > 0) close(); " + stack[0] + "run('Wagiri Stage...', 'stage=filter.median');", "");
+            assertTrue(log, log.contains("Wagiri Stage...: filter.median takes the slices of a volume"));
+            assertTrue(log, log.contains(stack[1]));
+        }
     }
 
     @Test
