@@ -9,6 +9,9 @@ import ij.Macro;
 import java.util.HashSet;
 import java.util.Set;
 import org.junit.Test;
+import org.wagiri.Context;
+import org.wagiri.ParamInfo;
+import org.wagiri.StageInfo;
 
 public class SpecTest {
     private static final Spec[] COMMANDS = {OpenScan.SPEC, Reconstruct.SPEC, RunChain.SPEC, RunStage.SPEC};
@@ -154,5 +157,26 @@ public class SpecTest {
     public void numbersOfBytesAreShort() {
         assertEquals("1.5 MB", ChainRunner.bytes(1_500_000));
         assertEquals("12.25 GB", ChainRunner.bytes(12_250_000_000L));
+    }
+
+    @Test
+    public void everyStageMakesADialog() {
+        try (Context context = Context.create(1, 0, "cpu")) {
+            int onStacks = 0;
+            for (StageInfo stage : context.stages()) {
+                if (StageRunner.complaint(stage) != null) {
+                    continue;
+                }
+                onStacks++;
+                for (ParamInfo param : stage.params()) {
+                    Field field = Field.of(param);
+                    String place = stage.id() + " " + field.label;
+                    assertEquals(place, field.key, Macro.trimKey(field.label));
+                    assertEquals(place, null, field.complaint(field.initial));
+                    assertFalse(place, field.key.equals("stage") || field.key.equals("plugin"));
+                }
+            }
+            assertTrue(onStacks + " stages", onStacks > 5);
+        }
     }
 }
