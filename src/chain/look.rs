@@ -148,7 +148,7 @@ fn survey(
         let slab = input.next(run)?;
         run.arrived((rows_done + slab_rows.len()) as f64 / total);
         for own in cut.parts(slab_rows) {
-            let mut part = take(&slab, cut.source.input(own.clone()), cut.halo, input.domain, run);
+            let mut part = take(&slab, cut.source.input(own.clone()), cut.halo, input.domain, run)?;
             run.fraction_before = rows_done as f64 / total;
             for (k, (worker, plan)) in workers.iter_mut().zip(&before.stages).enumerate() {
                 run.fraction_of_step = own.len() as f64 / total * plan.cost_per_row / cost;

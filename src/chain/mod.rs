@@ -180,6 +180,10 @@ impl Chain {
     pub fn input(&self) -> Domain {
         self.source.info().input
     }
+    /// What it makes.
+    pub fn output(&self) -> Domain {
+        self.steps.last().map_or(self.input(), |step| step.factory.info().output)
+    }
     /// Refuses data of another kind than the chain starts from.
     fn check_source(&self, domain: Domain) -> Result<()> {
         if self.input() == domain {
