@@ -173,6 +173,7 @@ fn compute(
     let total = run.total;
     run.fraction_before = run.done as f64 / total as f64;
     run.tick(0.0)?;
+    let rows_read = cut.part_rows * cut.source.step + cut.halo.below + cut.halo.above;
     for slab_rows in cut.slabs() {
         let slab = input.next(run)?;
         run.arrived((run.done + slab_rows.len()) as f64 / total as f64);
@@ -183,6 +184,7 @@ fn compute(
             if cut.last_change.is_none() {
                 output.wait_below(cut.volumes, run)?;
             }
+            run.full_rows = rows_read;
             let mut part = take(raw, cut.source.input(own.clone()), cut.halo, input.domain, run)?;
             if i + 1 == parts.len()
                 && let Some(raw) = slab.take()
@@ -198,6 +200,7 @@ fn compute(
                     output.wait_below(cut.volumes, run)?;
                 }
                 run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
+                run.full_rows = plan.output.rows;
                 run.progress.phase(stage.info().id);
                 part = worker.process(part, run)?;
                 before += run.fraction_of_step;

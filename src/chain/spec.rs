@@ -70,8 +70,9 @@ impl<'r> Builder<'r> {
     fn takes(&self, info: &StageInfo) -> Result<()> {
         let Some(have) = self.have.filter(|have| *have != info.input) else { return Ok(()) };
         let between = self.registry.infos().find(|stage| (stage.input, stage.output) == (have, info.input));
-        let hint = between.map_or(String::new(), |stage| format!("; {} makes one of it", stage.id));
-        let message = format!("takes a {}, but here it gets {}{hint}", info.input.name(), have.name());
+        let hint = between.map_or(String::new(), |stage| format!("; put {} before it", stage.id));
+        let article = if info.input == Domain::Counts { "" } else { "a " };
+        let message = format!("takes {article}{}, but here it gets {}{hint}", info.input.name(), have.name());
         Err(Error::invalid(info.id, message))
     }
     fn finish(self) -> Result<Chain> {
@@ -93,10 +94,14 @@ impl<'r> Builder<'r> {
 
 /// Parses either form.
 pub(super) fn parse(registry: &Registry, text: &str) -> Result<Chain> {
-    // A line has no `[[stage]]`, which every file has, and no `=` before its first stage.
+    // Some editors put a mark in front of a file.
+    let text = text.trim_start_matches('\u{feff}');
+    // A line has no `[[stage]]`, which every file has, and no `=` behind its first word.
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_entry = |line: &str| line.split_whitespace().take(2).any(|word| word.starts_with('='));
     match first {
-        Some(line) if line.starts_with('[') => parse_file(registry, text),
+        Some(line) if line.starts_with('[') || is_entry(line) => parse_file(registry, text),
+        None if !text.trim().is_empty() => parse_file(registry, text),
         _ => parse_line(registry, text),
     }
 }
@@ -130,6 +135,9 @@ fn parse_file(registry: &Registry, text: &str) -> Result<Chain> {
         let hint = if nearest(name.get_ref(), &["stage"]).is_some() { "; did you mean 'stage'?" } else { "" };
         let stages = match (name.get_ref().as_ref(), value.get_ref()) {
             ("stage", DeValue::Array(stages)) => stages,
+            ("stage", _) => {
+                return Err(at(Error::invalid("stage", "expected [[stage]], with two brackets, for each stage")));
+            }
             _ => {
                 let message = format!("unknown entry '{}'{hint} (a chain file is a list of [[stage]])", name.get_ref());
                 return Err(at(Error::invalid("chain", message)));
@@ -300,10 +308,13 @@ mod tests {
         let e = error("normalise | ring.sort kernel=5");
         assert!(e.contains("unknown parameter 'kernel'") && e.contains("kernel_px"), "{e}");
         let e = error("ring.sort | normalise");
-        assert_eq!(e, "chain: normalise: takes a counts, but here it gets sinogram");
+        assert_eq!(e, "chain, stage 2 of 2: normalise: takes counts, but here it gets sinogram");
+        assert!(
+            error("raw | recon.fbp").ends_with("takes a sinogram, but here it gets counts; put normalise before it")
+        );
         assert!(error("normalise | | ring.sort").contains("stage 2 of 3: empty: the stage is empty"));
         assert!(error("").contains("the stage is empty"));
-        assert!(error("write.tiff | normalise").contains("at the end"));
+        assert!(error("write.tiff | normalise").contains("normalise: nothing can stand behind write.tiff"));
         assert!(error("normalise | raw").contains("at the start"));
         assert!(error("normalise air=off air=off").contains("set twice"));
         assert!(error("normalise \"air=off").contains("not closed"));
