@@ -5,7 +5,8 @@
 use crate::error::{Error, Result};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Set from any thread to stop a run at the next check.
@@ -21,6 +22,66 @@ impl CancelFlag {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// How often the calling thread looks at long jobs.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What long jobs tell the thread that waits for them, and ask it.
+#[derive(Default)]
+pub struct Watch {
+    steps: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl Watch {
+    /// One of the steps of a job is done. False: the result is no longer wanted, and the job may leave it as it is.
+    pub fn step(&self) -> bool {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.wanted()
+    }
+    /// The same without a step.
+    pub fn wanted(&self) -> bool {
+        !self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// Does `jobs` on the threads of `pool`. For jobs that take long: `tick` is called on the calling thread several times a second
+/// with the part (0 to 1) of `steps`, those of all jobs together, that is done; its error stops the jobs at their next
+/// [`Watch::step`], and is returned.
+pub fn watched<J: Send>(
+    pool: &rayon::ThreadPool,
+    jobs: impl IntoIterator<Item = J>,
+    steps: usize,
+    work: impl Fn(J, &Watch) + Sync,
+    tick: &mut dyn FnMut(f64) -> Result<()>,
+) -> Result<()> {
+    let (watch, work) = (&Watch::default(), &work);
+    let (running, all_done) = channel::<()>();
+    pool.in_place_scope(|scope| {
+        for job in jobs {
+            let running = running.clone();
+            scope.spawn(move |_| {
+                if watch.wanted() {
+                    work(job, watch);
+                }
+                drop(running);
+            });
+        }
+        drop(running);
+        let mut ticked = Ok(());
+        // Each job hangs up at its end.
+        while all_done.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            if ticked.is_ok() {
+                ticked = tick((watch.steps.load(Ordering::Relaxed) as f64 / steps.max(1) as f64).min(1.0));
+                watch.stopped.store(ticked.is_err(), Ordering::Relaxed);
+            }
+            // A caller that is one of the threads itself must not wait for what nobody else would do.
+            pool.yield_now();
+        }
+        ticked
+    })?;
+    tick(1.0)
 }
 
 /// One report: how far, how fast, how long it will take, and where the time goes.
@@ -287,6 +348,30 @@ mod tests {
         assert!(worst < 0.12, "{worst}");
         // A tenth of the run in about 121 s.
         assert!((rate * 121.0 / 0.1 - 1.0).abs() < 0.1, "{rate}");
+    }
+
+    #[test]
+    fn long_jobs_are_watched_and_stopped_by_the_calling_thread() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let me = std::thread::current().id();
+        // Jobs that end only when they are told to.
+        let endless = |_: usize, watch: &Watch| while watch.step() {};
+        let mut ticks = 0;
+        let error = watched(&pool, 0..5, usize::MAX, endless, &mut |_| {
+            assert_eq!(std::thread::current().id(), me);
+            ticks += 1;
+            if ticks < 3 { Ok(()) } else { Err(Error::cancelled("test")) }
+        });
+        assert_eq!((error.unwrap_err().kind(), ticks), (crate::ErrorKind::Cancelled, 3));
+        // Called on one of the threads, and without jobs.
+        let mut last = 0.0;
+        let tick = &mut |part| {
+            last = part;
+            Ok(())
+        };
+        pool.install(|| watched(&pool, 0..5, 5, |_, watch| assert!(watch.step()), &mut |_| Ok(()))).unwrap();
+        watched(&pool, 0..0, 0, |_: usize, _| {}, tick).unwrap();
+        assert!((last - 1.0f64).abs() < 1e-12);
     }
 
     #[test]

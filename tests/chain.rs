@@ -172,7 +172,7 @@ fn data_of_the_wrong_kind_are_refused_with_a_sentence() {
         run.expect_err("refused").to_string()
     };
     let volume = noise(4, 8, 8);
-    assert_eq!(error(&volume, "normalise"), "chain: raw: the chain takes a counts, but the data are volume");
+    assert_eq!(error(&volume, "normalise"), "chain: raw: the chain takes counts, but the data are a volume");
     assert!(
         error(&volume, "volume | volume.crop left_px=4 right_px=4").contains("nothing of the volume would be left")
     );
@@ -185,6 +185,30 @@ fn data_of_the_wrong_kind_are_refused_with_a_sentence() {
     assert!(e.contains("0 to 11 px"), "{e}");
     let nothing = chain("volume").open().map(|_| ()).expect_err("refused").to_string();
     assert!(nothing.contains("volume path=FOLDER"), "{nothing}");
+}
+
+#[test]
+fn what_is_read_must_be_numbers_even_where_a_median_would_hide_others() {
+    let mut slices = Array3::zeros((5, 8, 8));
+    slices[[3, 2, 6]] = f32::NAN;
+    let mut sinograms = slices.clone();
+    sinograms[[1, 4, 5]] = f32::INFINITY;
+    let slices = MemoryRows::volume(slices).into_scan(Vec::new(), None).expect("a scan");
+    let sinograms = MemoryRows::sinograms(sinograms).into_scan(uniform_angles(8, 0.0, PI), None).expect("a scan");
+    let error = |scan: &Scan, text: &str, place: &str| {
+        for slab_rows in [1, 5] {
+            let options = RunOptions { slab_rows: Some(slab_rows), ..RunOptions::default() };
+            let mut sink = MemorySink::new(0, chain(text).slices(&context(), scan).expect("a number"), [8, 8]);
+            let run = chain(text).run_into(&context(), scan, &mut sink, &options, &mut Progress::silent());
+            let e = run.map(|_| ()).expect_err("refused");
+            assert_eq!(e.kind(), wagiri::ErrorKind::Format, "{e}");
+            assert!(e.to_string().contains(place), "{e}");
+        }
+    };
+    error(&slices, "volume | filter.median", "slice = 3, row = 2, column = 6, value = NaN");
+    // Also in rows that a neighbour only looks at.
+    error(&slices, "volume | volume.crop last_slices=2 | filter.median depth_px=3", "slice = 3, row = 2");
+    error(&sinograms, "sinograms | ring.sort", "sinogram = 1, view = 4, column = 5, value = inf");
 }
 
 #[test]
@@ -204,7 +228,10 @@ fn a_chain_file_says_the_same_as_a_line() {
 fn errors_in_a_chain_file_name_the_line() {
     let error = |text: &str| Chain::parse(&context().registry(), text).map(|_| ()).expect_err("refused").to_string();
     let e = error("# mine\n[[stage]]\nid = \"normalise\"\n\n[[stage]]\nid = \"ring.sort\"\nkernel = 5\n");
-    assert!(e.starts_with("chain file, line 7: ring.sort: unknown parameter 'kernel' (it takes kernel_px"), "{e}");
+    assert!(
+        e.starts_with("chain file, line 7: ring.sort: unknown parameter 'kernel'; did you mean 'kernel_px'? (it takes"),
+        "{e}"
+    );
     let e = error("[[stage]]\nid = \"normalise\"\n[[stage]]\nid = \"ring.sotr\"\n");
     assert!(e.starts_with("chain file, line 3: ") && e.contains("did you mean 'ring.sort'?"), "{e}");
     let e = error("[[stage]]\nid = \"normalise\"\nair = [1]\n");
@@ -212,6 +239,10 @@ fn errors_in_a_chain_file_name_the_line() {
     let e = error("[[stage]]\nid = \"normalise\nair = \"off\"\n");
     assert!(e.starts_with("chain file, line 2: TOML: "), "{e}");
     assert!(error("[[stages]]\nid = \"normalise\"\n").contains("did you mean 'stage'?"));
+    assert!(error("[stage]\nid = \"normalise\"\n").contains("line 1: stage: expected [[stage]], with two brackets"));
+    assert!(error("id = \"normalise\"\n").contains("line 1: chain: unknown entry 'id'"));
+    assert!(error("# nothing\n").contains("the chain has no stage"));
+    assert!(Chain::parse(&context().registry(), "\u{feff}[[stage]]\r\nid = \"normalise\"\r\n").is_ok());
     assert!(error("[[stage]]\nkernel_px = 5\n").contains("line 1: stage: the stage has no id"));
     assert!(error("[[stage]]\nid = \"normalise\"\n[[stage]]\nid = \"raw\"\n").contains("stands at the start"));
     let center: Result<Center, _> = "3".parse();

@@ -140,7 +140,7 @@ fn wrong_words_get_a_sentence_and_an_exit_code() {
     };
     assert!(run(&["--filter", "hann"]).1.contains("expected one of chesler, shepp-logan, ramp"));
     assert!(run(&["--rows", "5..2"]).1.contains("expected A..B"));
-    assert!(run(&["--rows", "0..9"]).1.contains("the detector has rows 0..2"));
+    assert!(run(&["--rows", "0..9"]).1.contains("there are rows 0..2"));
     assert!(run(&["--pixel-um", "-1", "--center", "290"]).1.contains("pixel_um: expected a number from"));
     assert!(run(&["--center", "700"]).1.contains("must lie on the detector, 0 to 639 px"));
     assert!(run(&["--threads", "0"]).1.contains("expected 1 to 4096"));
@@ -260,7 +260,7 @@ fn progress_as_json_is_an_object_per_line_and_nothing_else() {
     let error = all.last().expect("a line");
     assert_eq!((error["event"].as_str(), error["kind"].as_str()), (Some("error"), Some("INVALID")));
     assert_eq!(error["exit_code"].as_u64(), Some(2));
-    assert!(error["text"].as_str().is_some_and(|t| t.contains("the detector has rows 0..3")), "{error}");
+    assert!(error["text"].as_str().is_some_and(|t| t.contains("there are rows 0..3")), "{error}");
     assert!(fails(&["run", text(&scan), text(&rec), "--progress", "xml"]).1.contains("expected auto, none or json"));
 }
 

@@ -191,7 +191,7 @@ fn parameters_outside_the_accepted_range_get_a_sentence() {
     assert!(error(&fbp("center_px=9 pixel_um=-1"), None).contains("pixel_um: expected a number from"));
     assert!(error("normalise | ring.sort kernel_px=-3", None).contains("a whole number from 0 to 1001"));
     assert!(error("normalise | ring.sort kernel_px=99", None).contains("cannot be wider than the detector"));
-    assert!(error(&fbp("center_px=9"), Some(2..9)).contains("the detector has rows 0..4"));
+    assert!(error(&fbp("center_px=9"), Some(2..9)).contains("there are rows 0..4"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::plan::{Cut, Plans, Reading, rows_at, stage_plans};
 use super::read::{Kept, Reader, reader_threads};
 use super::run::{Input, read, take};
-use super::stage::{Run, Stage, StagePlan, Worker};
+use super::stage::{Arrays, Run, Stage, StagePlan, Worker};
 use crate::error::{Error, Result};
 use crate::scan::Scan;
 use std::ops::Range;
@@ -148,11 +148,13 @@ fn survey(
         let slab = input.next(run)?;
         run.arrived((rows_done + slab_rows.len()) as f64 / total);
         for own in cut.parts(slab_rows) {
-            let mut part = take(&slab, cut.source.input(own.clone()), cut.halo, input.domain, run);
+            run.full_rows = before.input.rows;
+            let mut part = take(&slab, cut.source.input(own.clone()), cut.halo, input.domain, run)?;
             run.fraction_before = rows_done as f64 / total;
             for (k, (worker, plan)) in workers.iter_mut().zip(&before.stages).enumerate() {
                 run.fraction_of_step = own.len() as f64 / total * plan.cost_per_row / cost;
                 run.progress.phase(id(k));
+                run.full_rows = plan.output.rows;
                 part = worker.process(part, run)?;
                 run.fraction_before += run.fraction_of_step;
             }
@@ -172,6 +174,8 @@ fn survey(
         // The reader may have ended already; then nobody needs the memory.
         let _ = input.emptied.send(slab.band);
     }
+    // The next pass takes others.
+    run.arrays = Arrays::default();
     run.progress.phase(id(workers.len()));
     last.survey_done(run)
 }

@@ -201,9 +201,14 @@ impl Chain {
         if self.input() == domain {
             return Ok(());
         }
-        let (takes, has) = (self.input().name(), domain.name());
+        let name = |domain| match domain {
+            Domain::Counts => "counts",
+            Domain::Sinogram => "sinograms",
+            Domain::Volume => "a volume",
+        };
+        let (takes, has) = (name(self.input()), name(domain));
         let hint = if domain == Domain::Counts { "; begin with normalise" } else { "" };
-        let message = format!("the chain takes a {takes}, but the data are {has}{hint}");
+        let message = format!("the chain takes {takes}, but the data are {has}{hint}");
         Err(Error::invalid(format!("chain: {}", self.source.info().id), message))
     }
     /// Sets a parameter of every stage with the id `stage` from text.

@@ -128,10 +128,15 @@ impl std::fmt::Display for ParamValue {
     }
 }
 
-/// The candidate closest to a mistyped word, if any is close (edit distance at most 2, or a third of the word).
+/// The candidate closest to a mistyped word, if any is close (edit distance at most 2, or a third of the word), or else the
+/// first of which the word is a part: `size` for `size_px`, `fbp` for `recon.fbp`.
 pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let best = candidates.iter().map(|c| (edit_distance(word, c), *c)).min()?;
-    (best.0 <= 2.max(word.chars().count() / 3)).then_some(best.1)
+    if best.0 <= 2.max(word.chars().count() / 3) {
+        return Some(best.1);
+    }
+    let is_part = |c: &&&str| c.split(['.', '_', '-']).any(|part| part == word) || c.starts_with(word);
+    candidates.iter().find(is_part).copied().filter(|_| word.len() > 2)
 }
 
 fn edit_distance(a: &str, b: &str) -> usize {
@@ -180,5 +185,9 @@ mod tests {
         assert_eq!(e, "ring.sort: mode: expected one of fast, good or auto (value = 'bad')");
         let e = p.set_text("kernal_px", "5").unwrap_err().to_string();
         assert!(e.contains("did you mean 'kernel_px'?"), "{e}");
+        let e = p.set_text("kernel", "5").unwrap_err().to_string();
+        assert!(e.contains("did you mean 'kernel_px'?"), "{e}");
+        assert_eq!(nearest("fbp", &["ring.sort", "recon.fbp"]), Some("recon.fbp"));
+        assert_eq!(nearest("banana", &["ring.sort", "recon.fbp"]), None);
     }
 }

@@ -147,8 +147,8 @@ struct Needs<'a> {
 
 impl Needs<'_> {
     /// Peak memory of a run. Arrays are used again, so it is the sum of all that is ever in use at a time: counts kept
-    /// from the survey; slabs of counts in the type of the file; what the reader decodes from; the part being computed as
-    /// `f32`, which stays when a stage changes the shape; the output of that stage and its scratch memory; finished parts.
+    /// from the survey; slabs of counts in the type of the file; what the reader decodes from; an array for each size that a
+    /// part has on its way; scratch memory; finished parts.
     fn memory_bytes(&self, buffers: Buffers) -> Result<u64> {
         let Buffers { part, volumes, slab, slabs } = buffers;
         let Reading { shape, grain, .. } = self.reading;
@@ -168,19 +168,16 @@ impl Needs<'_> {
             Grain { views, rows } => (self.reading.threads * 2 * views * rows * shape.cols) as u64 * 4,
         };
         let first = bytes(&input);
-        let last = plans.last().map_or(first, |p| bytes(&p.output));
-        let changed = last_change(&plans, &input);
-        let (mut now, mut widest) = (first, 0);
-        for (i, plan) in plans.iter().enumerate() {
-            let after = bytes(&plan.output);
-            let other = if now == first { 0 } else { now };
-            let own = if after == now { 0 } else { after };
-            // From the last change of shape on, one of the finished parts is the one in work.
-            let waiting = volumes - usize::from(changed.is_none_or(|last| i >= last));
-            widest = widest.max(first + other + own + plan.scratch_bytes + waiting as u64 * last);
-            now = after;
-        }
-        let compute = widest.max(first + (volumes - 1) as u64 * last) + references(input.rows);
+        let mut sizes: Vec<u64> = std::iter::once(first).chain(plans.iter().map(|p| bytes(&p.output))).collect();
+        let last = sizes[plans.len()];
+        // Before the last change of shape all finished parts may be waiting; from there on one of them is the one in work.
+        let beside = last_change(&plans, &input).is_some_and(|k| sizes[..=k].contains(&last));
+        let finished = (volumes + usize::from(beside)) as u64 * last;
+        sizes.sort_unstable();
+        sizes.dedup();
+        let others: u64 = sizes.iter().filter(|size| **size != last).sum();
+        let scratch = plans.iter().map(|p| p.scratch_bytes).max().unwrap_or(0);
+        let compute = others + finished + scratch + references(input.rows);
         Ok(self.reading.kept_bytes + slabs as u64 * slab_bytes + overlap + decoding + compute)
     }
 }
@@ -199,7 +196,7 @@ fn last_change(plans: &[StagePlan], input: &SlabShape) -> Option<usize> {
 pub(super) fn check_rows(all: usize, rows: Option<Range<usize>>) -> Result<Range<usize>> {
     let rows = rows.unwrap_or(0..all);
     if rows.start >= rows.end || rows.end > all {
-        let accepted = format!("the detector has rows 0..{all} (the end is not included)");
+        let accepted = format!("there are rows 0..{all} (the end is not included)");
         return Err(Error::invalid("rows", accepted).with("rows", format!("{}..{}", rows.start, rows.end)));
     }
     Ok(rows)
@@ -367,7 +364,7 @@ mod tests {
         let shape = ScanShape { views: 4, rows: 10, cols: 16, flats: 1 };
         for rows in [5..5, 9..11, 10..12] {
             let e = check_rows(shape.rows, Some(rows)).unwrap_err().to_string();
-            assert!(e.contains("the detector has rows 0..10"), "{e}");
+            assert!(e.contains("there are rows 0..10"), "{e}");
         }
     }
 

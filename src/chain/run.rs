@@ -10,7 +10,7 @@ use crate::io::SliceSink;
 use crate::progress::{Progress, READ, WRITE};
 use crate::scan::{Band, BandMut, Scan};
 use crate::slab::{Domain, Halo, References, Slab};
-use ndarray::{Array3, ArrayView2, Axis, Slice};
+use ndarray::{Array3, ArrayView2, ArrayViewMut3, Axis, Slice};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -173,6 +173,7 @@ fn compute(
     let total = run.total;
     run.fraction_before = run.done as f64 / total as f64;
     run.tick(0.0)?;
+    let rows_read = cut.part_rows * cut.source.step + cut.halo.below + cut.halo.above;
     for slab_rows in cut.slabs() {
         let slab = input.next(run)?;
         run.arrived((run.done + slab_rows.len()) as f64 / total as f64);
@@ -183,7 +184,8 @@ fn compute(
             if cut.last_change.is_none() {
                 output.wait_below(cut.volumes, run)?;
             }
-            let mut part = take(raw, cut.source.input(own.clone()), cut.halo, input.domain, run);
+            run.full_rows = rows_read;
+            let mut part = take(raw, cut.source.input(own.clone()), cut.halo, input.domain, run)?;
             if i + 1 == parts.len()
                 && let Some(raw) = slab.take()
             {
@@ -198,6 +200,7 @@ fn compute(
                     output.wait_below(cut.volumes, run)?;
                 }
                 run.fraction_of_step = own.len() as f64 / total as f64 * plan.cost_per_row / cost;
+                run.full_rows = plan.output.rows;
                 run.progress.phase(stage.info().id);
                 part = worker.process(part, run)?;
                 before += run.fraction_of_step;
@@ -220,19 +223,31 @@ fn compute(
     Ok(workers.iter().flat_map(|w| w.remarks()).collect())
 }
 
-/// The rows `own` of a slab with the halo around them, as `f32`.
-pub(super) fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, domain: Domain, run: &mut Run<'_, '_>) -> Slab {
+/// The rows `own` of a slab with the halo around them, as `f32`. Sinograms and slices must be numbers: stages such as a median
+/// would make numbers of NaN. Counts are checked where they are converted.
+pub(super) fn take(
+    slab: &RawSlab,
+    own: Range<usize>,
+    halo: Halo,
+    domain: Domain,
+    run: &mut Run<'_, '_>,
+) -> Result<Slab> {
     let first = own.start - slab.first_row;
     let rows = first..first + halo.below + own.len() + halo.above;
     let [_, views, cols] = slab.band.shape();
     let mut data = run.array([rows.len(), views, cols]);
-    run.context.pool().install(|| {
+    let copied: Vec<Result<()>> = run.context.pool().install(|| {
         let lines: Vec<_> = data.axis_chunks_iter_mut(Axis(0), 1).enumerate().collect();
-        lines.into_par_iter().for_each(|(i, out)| {
+        let copy = |(i, mut out): (usize, ArrayViewMut3<f32>)| {
             let row = rows.start + i;
-            slab.band.copy_to(row..row + 1, 0..views, &mut BandMut::F32(out));
-        });
+            slab.band.copy_to(row..row + 1, 0..views, &mut BandMut::F32(out.view_mut()));
+            // Rows of the halo may repeat the last one there is.
+            let number = (own.start + i).saturating_sub(halo.below);
+            if domain == Domain::Counts { Ok(()) } else { numbers_only(number, out.index_axis(Axis(0), 0), domain) }
+        };
+        lines.into_par_iter().map(copy).collect()
     });
+    copied.into_iter().collect::<Result<()>>()?;
     let rows = Slice::from(rows);
     let references = slab.references.as_ref().map(|all| {
         Arc::new(References {
@@ -243,7 +258,23 @@ pub(super) fn take(slab: &RawSlab, own: Range<usize>, halo: Halo, domain: Domain
             black_views: all.black_views.clone(),
         })
     });
-    Slab { data, domain, first_row: own.start, halo, references }
+    Ok(Slab { data, domain, first_row: own.start, halo, references })
+}
+
+/// Refuses a slice or sinogram that was read with NaN or infinity in it.
+fn numbers_only(number: usize, image: ArrayView2<f32>, domain: Domain) -> Result<()> {
+    let (what, lines) = if domain == Domain::Volume { ("slice", "row") } else { ("sinogram", "view") };
+    match image.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        None => Ok(()),
+        Some(((line, col), value)) => Err(Error::format(
+            what,
+            format!("the {what} that was read holds a value that is not a finite number; replace such values first"),
+        )
+        .with(what, number)
+        .with(lines, line)
+        .with("column", col)
+        .with("value", value)),
+    }
 }
 
 fn write(
@@ -267,15 +298,15 @@ fn write(
     Ok((slices, range))
 }
 
-/// Smallest and largest value; NaN or infinity is an error, wherever it came from.
+/// Smallest and largest value; NaN or infinity, which only numbers near the limits of 32 bits can become here, is an error.
 fn finite_range(z: usize, image: ArrayView2<f32>, domain: Domain) -> Result<(f32, f32)> {
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
     for (row, line) in image.outer_iter().enumerate() {
         let Some((low, high)) = crate::post::finite_range(line.as_standard_layout().as_slice().unwrap_or_default())
         else {
             let col = line.iter().position(|v| !v.is_finite()).unwrap_or(0);
-            let message = format!("a value of the {} is not a number", domain.name());
-            return Err(Error::internal("chain", message).with("slice", z).with("row", row).with("column", col));
+            let message = format!("a value of the {} became too large for a 32-bit number", domain.name());
+            return Err(Error::limit("chain", message).with("slice", z).with("row", row).with("column", col));
         };
         range = (range.0.min(low), range.1.max(high));
     }

@@ -6,7 +6,7 @@ use super::Chain;
 use super::params::{Params, nearest};
 use super::registry::Registry;
 use super::source::{self, SOURCES};
-use super::stage::{ParamValue, StageFactory};
+use super::stage::{ParamValue, StageFactory, StageInfo};
 use super::write::{ENDS, WRITE_TIFF};
 use crate::error::{Error, Result};
 use crate::slab::Domain;
@@ -26,39 +26,54 @@ struct Builder<'r> {
     source: Option<Params>,
     steps: Vec<Step>,
     write: Option<Params>,
-    /// Stages so far, source and end included.
-    stages: usize,
+    /// What the stages so far make.
+    have: Option<Domain>,
 }
 
 impl<'r> Builder<'r> {
     fn new(registry: &'r Registry) -> Self {
-        Builder { registry, source: None, steps: Vec::new(), write: None, stages: 0 }
+        Builder { registry, source: None, steps: Vec::new(), write: None, have: None }
     }
     /// Adds the stage `id` and lets `set` give its parameters their values.
     fn add(&mut self, id: &str, set: impl FnOnce(&mut Params) -> Result<()>) -> Result<()> {
-        let first = self.stages == 0;
-        self.stages += 1;
         if let Some(end) = self.write.as_ref().map(|write| write.info().id) {
-            return Err(Error::invalid(end, format!("{end} stands at the end of a chain")));
+            return Err(Error::invalid(id, format!("nothing can stand behind {end}, which ends a chain")));
         }
         if let Some(info) = SOURCES.into_iter().find(|info| info.id == id) {
-            if !first {
+            if self.have.is_some() {
                 return Err(Error::invalid(id, format!("{id} stands at the start of a chain")));
             }
             let mut params = Params::defaults(info);
             set(&mut params)?;
             self.source = Some(params);
+            self.have = Some(info.output);
         } else if let Some(info) = ENDS.into_iter().find(|info| info.id == id) {
             let mut params = Params::defaults(info);
             set(&mut params)?;
+            // write.tiff takes any images, write.projections needs views.
+            if info.id != WRITE_TIFF.id {
+                self.takes(info)?;
+            }
             self.write = Some(params);
         } else {
             let factory = self.registry.find(id)?;
-            let mut params = Params::defaults(factory.info());
+            let info = factory.info();
+            self.takes(info)?;
+            let mut params = Params::defaults(info);
             set(&mut params)?;
+            self.have = Some(info.output);
             self.steps.push(Step { factory, params });
         }
         Ok(())
+    }
+    /// Refuses a stage that cannot work on what the stages before it make.
+    fn takes(&self, info: &StageInfo) -> Result<()> {
+        let Some(have) = self.have.filter(|have| *have != info.input) else { return Ok(()) };
+        let between = self.registry.infos().find(|stage| (stage.input, stage.output) == (have, info.input));
+        let hint = between.map_or(String::new(), |stage| format!("; put {} before it", stage.id));
+        let article = if info.input == Domain::Counts { "" } else { "a " };
+        let message = format!("takes {article}{}, but here it gets {}{hint}", info.input.name(), have.name());
+        Err(Error::invalid(info.id, message))
     }
     fn finish(self) -> Result<Chain> {
         let first = self.steps.first().map(|s| s.factory.info().input);
@@ -69,34 +84,24 @@ impl<'r> Builder<'r> {
                 return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
             }
         };
-        let mut have = source.info().output;
-        for step in &self.steps {
-            let info = step.factory.info();
-            if info.input != have {
-                let message = format!("takes a {}, but here it gets {}", info.input.name(), have.name());
-                return Err(Error::invalid(format!("chain: {}", info.id), message));
-            }
-            have = info.output;
-        }
-        if self.steps.is_empty() && have == Domain::Counts {
+        if self.steps.is_empty() && source.info().output == Domain::Counts {
             return Err(Error::invalid("chain", "the chain has no stage; the shortest is 'normalise'"));
         }
         let write = self.write.unwrap_or_else(|| Params::defaults(&WRITE_TIFF));
-        // write.tiff takes any images, write.projections needs views.
-        if write.info().id != WRITE_TIFF.id && write.info().input != have {
-            let message = format!("takes a {}, but here it gets {}", write.info().input.name(), have.name());
-            return Err(Error::invalid(format!("chain: {}", write.info().id), message));
-        }
         Ok(Chain { source, steps: self.steps, write })
     }
 }
 
 /// Parses either form.
 pub(super) fn parse(registry: &Registry, text: &str) -> Result<Chain> {
-    // A line has no `[[stage]]`, which every file has, and no `=` before its first stage.
+    // Some editors put a mark in front of a file.
+    let text = text.trim_start_matches('\u{feff}');
+    // A line has no `[[stage]]`, which every file has, and no `=` behind its first word.
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_entry = |line: &str| line.split_whitespace().take(2).any(|word| word.starts_with('='));
     match first {
-        Some(line) if line.starts_with('[') => parse_file(registry, text),
+        Some(line) if line.starts_with('[') || is_entry(line) => parse_file(registry, text),
+        None if !text.trim().is_empty() => parse_file(registry, text),
         _ => parse_line(registry, text),
     }
 }
@@ -130,6 +135,9 @@ fn parse_file(registry: &Registry, text: &str) -> Result<Chain> {
         let hint = if nearest(name.get_ref(), &["stage"]).is_some() { "; did you mean 'stage'?" } else { "" };
         let stages = match (name.get_ref().as_ref(), value.get_ref()) {
             ("stage", DeValue::Array(stages)) => stages,
+            ("stage", _) => {
+                return Err(at(Error::invalid("stage", "expected [[stage]], with two brackets, for each stage")));
+            }
             _ => {
                 let message = format!("unknown entry '{}'{hint} (a chain file is a list of [[stage]])", name.get_ref());
                 return Err(at(Error::invalid("chain", message)));
@@ -300,10 +308,13 @@ mod tests {
         let e = error("normalise | ring.sort kernel=5");
         assert!(e.contains("unknown parameter 'kernel'") && e.contains("kernel_px"), "{e}");
         let e = error("ring.sort | normalise");
-        assert_eq!(e, "chain: normalise: takes a counts, but here it gets sinogram");
+        assert_eq!(e, "chain, stage 2 of 2: normalise: takes counts, but here it gets sinogram");
+        assert!(
+            error("raw | recon.fbp").ends_with("takes a sinogram, but here it gets counts; put normalise before it")
+        );
         assert!(error("normalise | | ring.sort").contains("stage 2 of 3: empty: the stage is empty"));
         assert!(error("").contains("the stage is empty"));
-        assert!(error("write.tiff | normalise").contains("at the end"));
+        assert!(error("write.tiff | normalise").contains("normalise: nothing can stand behind write.tiff"));
         assert!(error("normalise | raw").contains("at the start"));
         assert!(error("normalise air=off air=off").contains("set twice"));
         assert!(error("normalise \"air=off").contains("not closed"));

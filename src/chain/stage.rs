@@ -213,13 +213,25 @@ pub struct Run<'c, 'p> {
     /// Where the fractions above begin in the whole run, and how much of it they are.
     pub(super) span: (f64, f64),
     pub(super) arrays: Arrays,
+    /// Rows of the arrays that are taken now when a part is as high as planned.
+    pub(super) full_rows: usize,
 }
 
 impl<'c, 'p> Run<'c, 'p> {
     /// A run of a single step, outside a chain: array functions, tests.
     pub fn single(context: &'c Context, progress: &'c mut Progress<'p>, total: usize) -> Self {
         let (span, arrays) = ((0.0, 1.0), Arrays::default());
-        Run { context, progress, done: 0, total, fraction_before: 0.0, fraction_of_step: 1.0, span, arrays }
+        Run {
+            context,
+            progress,
+            done: 0,
+            total,
+            fraction_before: 0.0,
+            fraction_of_step: 1.0,
+            span,
+            arrays,
+            full_rows: 0,
+        }
     }
     /// A run of a chain, of whose slices an earlier run has finished `done`.
     pub(super) fn of_cut(context: &'c Context, progress: &'c mut Progress<'p>, done: usize, total: usize) -> Self {
@@ -230,7 +242,7 @@ impl<'c, 'p> Run<'c, 'p> {
     /// An array for the output of a stage that does not work in place. It holds anything: every element must be written.
     /// In a run it is memory that was used before, which saves the system the work of clearing it.
     pub fn array(&mut self, shape: [usize; 3]) -> Array3<f32> {
-        self.arrays.take(shape)
+        self.arrays.take(shape, self.full_rows)
     }
     /// Gives back an array that is no longer needed, such as the input of that stage.
     pub fn recycle(&mut self, array: Array3<f32>) {
@@ -248,32 +260,54 @@ impl<'c, 'p> Run<'c, 'p> {
     }
 }
 
-/// Arrays that wait to be used again. Each serves arrays of the same two inner dimensions only, so that a chain with two
-/// shapes never holds more of either than it needs.
+/// Arrays that wait to be used again. Each serves arrays of its own size only, lower parts included, so that a chain with
+/// several shapes never holds more of any than it needs: the plan counts on it.
 #[derive(Default)]
-pub(super) struct Arrays(Vec<(usize, Vec<f32>)>);
+pub(super) struct Arrays(Vec<Vec<f32>>);
 
 impl Arrays {
-    fn take(&mut self, shape: [usize; 3]) -> Array3<f32> {
-        let (len, row) = (shape.iter().product(), shape[1] * shape[2]);
-        let mut memory = Vec::new();
-        if let Some(at) = self.0.iter().position(|(of_row, _)| *of_row == row) {
-            memory = self.0.swap_remove(at).1;
-        }
-        if memory.capacity() < len {
+    /// `full_rows`: rows of an array that belongs to a part of full height, which is what is taken.
+    fn take(&mut self, shape: [usize; 3], full_rows: usize) -> Array3<f32> {
+        let len: usize = shape.iter().product();
+        let full = len.max(full_rows * shape[1] * shape[2]);
+        let mut memory = match self.0.iter().position(|memory| memory.capacity() == full) {
+            Some(at) => self.0.swap_remove(at),
             // Fresh memory costs nothing until it is written to.
-            memory = crate::memory::zeros(len);
-        }
+            None => crate::memory::zeros(full),
+        };
         memory.resize(len, 0.0);
         // The length is the product of the shape.
         Array3::from_shape_vec(shape, memory).unwrap_or_else(|_| Array3::zeros(shape))
     }
     pub(super) fn give(&mut self, array: Array3<f32>) {
-        let row = array.shape()[1] * array.shape()[2];
         let (memory, offset) = array.into_raw_vec_and_offset();
         // A cut-off array begins somewhere inside its memory; no stage makes one.
         if offset.is_none_or(|offset| offset == 0) {
-            self.0.push((row, memory));
+            self.0.push(memory);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_of_several_heights_do_not_take_the_place_of_one_another() {
+        let mut arrays = Arrays::default();
+        // Parts of 16 rows, and 4 at the end, through stages with halos: 24, 20 and 16 rows; then 16 of another shape with as
+        // many values in a row.
+        for own in [16, 16, 16, 4] {
+            let mut before = arrays.take([own + 8, 6, 4], 24);
+            for (shape, full) in [([own + 4, 6, 4], 20), ([own, 6, 4], 16), ([own, 3, 8], 16)] {
+                let after = arrays.take(shape, full);
+                assert_eq!(after.shape(), shape);
+                arrays.give(std::mem::replace(&mut before, after));
+            }
+            arrays.give(before);
+        }
+        let mut sizes: Vec<usize> = arrays.0.iter().map(|memory| memory.capacity() / 24).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [16, 16, 20, 24]);
     }
 }

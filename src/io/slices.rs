@@ -35,7 +35,8 @@ struct SliceSource {
 /// `angles` are those of sinograms, see `ScanOptions::angles`; without, `angles.txt` or `theta.txt` beside them, or else even
 /// over half a turn, with a remark.
 pub fn open_slices(path: &Path, domain: Domain, angles: Option<&str>) -> Result<Scan> {
-    let (folder, images) = find(path)?;
+    let mut notes = Vec::new();
+    let (folder, images) = find(path, &mut notes)?;
     let Some(first) = images.first() else { return Err(Error::not_found(path.display(), "no image")) };
     let layout = first.layout()?;
     let shape = ScanShape { views: layout.rows, rows: images.len(), cols: layout.cols, flats: 0 };
@@ -48,6 +49,7 @@ pub fn open_slices(path: &Path, domain: Domain, angles: Option<&str>) -> Result<
         domain,
         path: path.to_owned(),
         details: format!("{} TIFF images, {}", images.len(), layout.sample.name()),
+        notes,
         ..ScanInfo::default()
     };
     if domain == Domain::Volume {
@@ -87,8 +89,8 @@ fn angles_of(
     Ok(uniform_angles(views, 0.0, PI))
 }
 
-/// The folder and the images in order.
-fn find(path: &Path) -> Result<(PathBuf, Vec<Arc<Image>>)> {
+/// The folder and the images in order; a note if some seem to be missing.
+fn find(path: &Path, notes: &mut Vec<String>) -> Result<(PathBuf, Vec<Arc<Image>>)> {
     let parent = || path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     if path.is_file() {
         return Ok((parent(), pages_of(path)?));
@@ -112,6 +114,7 @@ fn find(path: &Path) -> Result<(PathBuf, Vec<Arc<Image>>)> {
         ([], _) => Err(Error::not_found(folder.display(), "the folder has no TIFF image")),
         ([one], _) => Ok((folder.clone(), pages_of(&folder.join(one))?)),
         (_, [_]) => {
+            notes.extend(gap(&names));
             let images = names.iter().map(|n| Image::lazy(folder.join(n), tiff_image::single)).collect();
             Ok((folder, images))
         }
@@ -125,6 +128,23 @@ fn find(path: &Path) -> Result<(PathBuf, Vec<Arc<Image>>)> {
 /// The name without number and extension: `rec00012.` is of the series `rec`.
 fn stem(name: &str) -> &str {
     name.trim_end_matches('.').trim_end_matches(|c: char| c.is_ascii_digit())
+}
+
+/// A remark where a number is left out in a series that otherwise counts by ones.
+fn gap(names: &[String]) -> Option<String> {
+    let number = |name: &String| -> Option<u64> {
+        let name = name.trim_end_matches(|c: char| c != '.');
+        name.get(stem(name).len()..)?.trim_end_matches('.').parse().ok()
+    };
+    let numbers: Vec<u64> = names.iter().map(number).collect::<Option<_>>()?;
+    let gaps = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    // Every second slice is a choice, not a gap.
+    let at = numbers.windows(2).position(|pair| pair[1] != pair[0] + 1).filter(|_| 2 * gaps < numbers.len())?;
+    let (before, after) = (&names[at], &names[at + 1]);
+    Some(format!(
+        "no image between {before} and {after}: what follows counts on from {}, by its place and not its name",
+        at + 1
+    ))
 }
 
 /// Pixel size in um, axis, views, turn, and what follows, parted by tabs: what this program and ct-rec write.
@@ -219,5 +239,14 @@ mod tests {
         assert!(parse_description("ImageJ=1.54p").is_none());
         assert!(parse_description("0\t1\t2\t3\t4\t5").is_none());
         assert_eq!(stem("rec00012."), "rec");
+    }
+
+    #[test]
+    fn a_slice_that_is_missing_is_told() {
+        let names = |numbers: &[u32]| numbers.iter().map(|n| format!("rec{n:05}.tif")).collect::<Vec<_>>();
+        assert_eq!(gap(&names(&[450, 451, 452])), None);
+        assert_eq!(gap(&names(&[0, 10, 20, 30])), None);
+        let told = gap(&names(&[7, 8, 9, 11, 12])).unwrap();
+        assert!(told.starts_with("no image between rec00009.tif and rec00011.tif"), "{told}");
     }
 }

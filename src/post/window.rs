@@ -1,10 +1,13 @@
 //! Filters that make a slice from itself and its neighbours. Beyond the edges of a slice the nearest pixel is repeated.
+//!
+//! Those that may take long for a slice take one step of a [`Watch`] for each of its lines.
 
+use crate::progress::Watch;
 use ndarray::{Array2, ArrayView3, ArrayViewMut2, Axis, s};
 
 /// Median over a box of `size` x `size` pixels, both odd, in all slices of `window` (an odd number; the one in the middle is the
 /// slice that is made). Of pixels in which nothing is NaN.
-pub fn median(window: ArrayView3<f32>, size: usize, mut out: ArrayViewMut2<f32>) {
+pub fn median(window: ArrayView3<f32>, size: usize, mut out: ArrayViewMut2<f32>, watch: &Watch) {
     let (slices, height, width) = window.dim();
     let half = size / 2;
     let mut values = Vec::with_capacity(slices * size * size);
@@ -30,6 +33,9 @@ pub fn median(window: ArrayView3<f32>, size: usize, mut out: ArrayViewMut2<f32>)
             let middle = values.len() / 2;
             *out = *values.select_nth_unstable_by(middle, f32::total_cmp).1;
         }
+        if !watch.step() {
+            return;
+        }
     }
 }
 
@@ -45,13 +51,16 @@ pub fn gaussian_weights(sigma_px: f64) -> Vec<f64> {
 
 /// Gaussian smoothing: `across` over the slices of `window` (`2 across.len() - 1` of them), `within` along both axes of a slice;
 /// see [`gaussian_weights`]. Sums in f64.
-pub fn gaussian(window: ArrayView3<f32>, across: &[f64], within: &[f64], mut out: ArrayViewMut2<f32>) {
+pub fn gaussian(window: ArrayView3<f32>, across: &[f64], within: &[f64], mut out: ArrayViewMut2<f32>, watch: &Watch) {
     let (_, height, width) = window.dim();
     let middle = across.len() - 1;
     let mut plane = Array2::<f64>::zeros((height, width));
     for (z, slice) in window.axis_iter(Axis(0)).enumerate() {
         let weight = across[z.abs_diff(middle)];
         plane.zip_mut_with(&slice, |sum, v| *sum += weight * f64::from(*v));
+        if !watch.wanted() {
+            return;
+        }
     }
     let smooth = |line: &[f64], out: &mut [f64]| {
         let last = line.len() - 1;
@@ -66,11 +75,17 @@ pub fn gaussian(window: ArrayView3<f32>, across: &[f64], within: &[f64], mut out
         if let (Some(line), Some(out)) = (line.as_slice(), out.as_slice_mut()) {
             smooth(line, out);
         }
+        if !watch.step() {
+            return;
+        }
     }
     let (mut line, mut smoothed) = (vec![0.0; height], vec![0.0; height]);
     for x in 0..width {
         line.iter_mut().zip(rows.slice(s![.., x])).for_each(|(l, v)| *l = *v);
         smooth(&line, &mut smoothed);
+        if !watch.wanted() {
+            return;
+        }
         out.slice_mut(s![.., x]).iter_mut().zip(&smoothed).for_each(|(o, v)| *o = *v as f32);
     }
 }
@@ -102,13 +117,13 @@ mod tests {
         image[[0, 2, 5]] = 90.0;
         image[[0, 0, 0]] = -90.0;
         let mut out = Array2::zeros((6, 7));
-        median(image.view(), 3, out.view_mut());
+        median(image.view(), 3, out.view_mut(), &Watch::default());
         assert_eq!(out, clean);
         // In three dimensions a whole line across the slices is needed to be seen.
         let mut stack = Array3::zeros((3, 5, 5));
         stack[[1, 2, 2]] = 1.0f32;
         let mut out = Array2::ones((5, 5));
-        median(stack.view(), 1, out.view_mut());
+        median(stack.view(), 1, out.view_mut(), &Watch::default());
         assert!(out.iter().all(|v| *v == 0.0));
     }
 
@@ -119,7 +134,7 @@ mod tests {
         stack[[0, n / 2, n / 2]] = 1.0f32;
         let weights = gaussian_weights(sigma);
         let mut out = Array2::zeros((n, n));
-        gaussian(stack.view(), &[1.0], &weights, out.view_mut());
+        gaussian(stack.view(), &[1.0], &weights, out.view_mut(), &Watch::default());
         let sum: f64 = out.iter().map(|v| f64::from(*v)).sum();
         // 32-bit pixels.
         assert!((sum - 1.0).abs() < 1e-6, "{sum}");
@@ -132,7 +147,7 @@ mod tests {
         // A constant stays, up to the edges.
         let flat = Array3::from_elem((3, 8, 9), 2.0f32);
         let mut out = Array2::zeros((8, 9));
-        gaussian(flat.view(), &[0.5, 0.25], &weights, out.view_mut());
+        gaussian(flat.view(), &[0.5, 0.25], &weights, out.view_mut(), &Watch::default());
         assert!(out.iter().all(|v| (v - 2.0).abs() < 1e-6));
     }
 

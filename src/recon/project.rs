@@ -5,9 +5,9 @@
 //! the geometry; the image is taken in tiles that fit the cache. Must not know: files, stages.
 
 use crate::error::{Error, Result};
+use crate::progress::{Watch, watched};
 use crate::simd::{Kernel, widest};
 use ndarray::{ArrayView3, ArrayViewMut3, Axis};
-use rayon::prelude::*;
 
 /// Place named in the errors of this module.
 const PLACE: &str = "project";
@@ -163,12 +163,17 @@ impl Projector {
         let threads = pool.current_num_threads();
         let mut buffers = vec![(Vec::new(), Tile::<LANES>::new()); threads];
         for group in parts.chunks_mut(threads) {
+            let (before, part) = (done as f64 / all as f64, group.len() as f64 / all as f64);
             done += group.len();
-            pool.install(|| {
-                group.par_iter_mut().zip(&mut buffers).for_each(|((views, out), (sums, tile))| {
+            let steps = group.len() * self.tiles().iter().product::<usize>();
+            watched(
+                pool,
+                group.iter_mut().zip(&mut buffers),
+                steps,
+                |((views, out), (sums, tile)), watch| {
                     sums.clear();
                     sums.resize(views.len() * self.cols, [0f32; LANES]);
-                    self.add_tiles(views, &planes, sums, tile);
+                    self.add_tiles(views, &planes, sums, tile, watch);
                     for ((view, sums), mut out) in
                         views.iter().zip(sums.chunks_exact(self.cols)).zip(out.axis_iter_mut(Axis(1)))
                     {
@@ -176,11 +181,16 @@ impl Projector {
                             line.iter_mut().zip(sums).for_each(|(p, sum)| *p = view.step_cm * sum[lane]);
                         }
                     }
-                });
-            });
-            tick(done as f64 / all as f64)?;
+                },
+                &mut |x| tick(before + part * x),
+            )?;
         }
         Ok(())
+    }
+
+    /// Tiles along `k`, and along `m`.
+    fn tiles(&self) -> [usize; 2] {
+        [self.size.div_ceil(TILE), (self.size + 1).div_ceil(TILE)]
     }
 
     /// Adds all tiles, in a fixed order, to the sums of `views`, `[view, col, lane]`.
@@ -190,17 +200,21 @@ impl Projector {
         planes: &[&[f32]],
         sums: &mut [[f32; LANES]],
         tile: &mut Tile<LANES>,
+        watch: &Watch,
     ) {
         for by_rows in [true, false].into_iter().filter(|by_rows| views.iter().any(|v| v.by_rows == *by_rows)) {
             // Lines `k`, and pixels `m` from the one before the first on, since a ray may pass between them. Tiles beside one
             // another in the rows of the image come one after the other, so that its pages are read in turn.
-            let (ks, ms) = (self.size.div_ceil(TILE), (self.size + 1).div_ceil(TILE));
+            let [ks, ms] = self.tiles();
             for i in 0..ks * ms {
                 let (k, m) = if by_rows { (i / ms, i % ms) } else { (i % ks, i / ks) };
                 if tile.read(planes, self.size, by_rows, k * TILE, (m * TILE) as isize - 1) {
                     let sums = views.iter().zip(sums.chunks_exact_mut(self.cols));
                     sums.filter(|(view, _)| view.by_rows == by_rows)
                         .for_each(|(view, sums)| add_tile(view, tile, sums));
+                }
+                if !watch.step() {
+                    return;
                 }
             }
         }

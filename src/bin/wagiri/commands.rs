@@ -13,7 +13,7 @@ use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
 use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
-use wagiri::{Chain, Context, Error, ErrorKind, Result, Scan};
+use wagiri::{Chain, Context, Domain, Error, ErrorKind, Result, Scan};
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
     if let Some(how) = matches.subcommand().and_then(|(_, m)| args::text(m, "progress")) {
@@ -202,6 +202,7 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     let mut job = job::job(m, &context)?;
     let (out, scan) = (&job.out()?, job.open(m)?);
     let chain = job.chain;
+    let unit = if chain.output() == Domain::Volume { "1/cm" } else { "absorbance" };
     let options = args::run_options(m)?;
     let summary = chain.run(&context, &scan, out, &options, &mut progress("run")).inspect_err(|e| {
         if e.kind() == ErrorKind::Cancelled {
@@ -234,7 +235,7 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     }
     say!("chain        {}", summary.chain);
     say!("slices       {} in {}", summary.slices, out.display());
-    say!("values       {} to {} 1/cm", summary.range.0, summary.range.1);
+    say!("values       {} to {} {unit}", summary.range.0, summary.range.1);
     say!("time         {} ({})", human_time(started.elapsed().as_secs()), human_times(&summary.times));
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::preprocess::resize;
+use crate::progress::Watch;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, RowMap};
 
@@ -54,9 +55,8 @@ impl StageFactory for Projection {
                 let bin = number("bin_px").max(1);
                 let shape = ScanShape { rows: setup.shape.rows / bin, cols: setup.shape.cols / bin, ..setup.shape };
                 not_empty(info, shape)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
                     resize::bin_absorbance(input, bin, out);
-                    Ok(())
                 };
                 WindowStage {
                     rows: RowMap { first: 0, step: bin },
@@ -81,9 +81,8 @@ impl StageFactory for Projection {
                     ..setup.shape
                 };
                 not_empty(info, shape)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
                     resize::crop(input, left, out);
-                    Ok(())
                 };
                 WindowStage {
                     rows: RowMap { first: top, step: 1 },

@@ -5,6 +5,7 @@ use crate::chain::params::Params;
 use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::post::window;
+use crate::progress::Watch;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, Halo, RowMap};
 
@@ -79,9 +80,8 @@ impl StageFactory for Volume {
             "filter.median" => {
                 let (size, depth) = (odd(params, "size_px")?, odd(params, "depth_px")?);
                 let values = (size * size * depth) as f64;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
-                    window::median(input, size, out);
-                    Ok(())
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, watch: &Watch| {
+                    window::median(input, size, out, watch);
                 };
                 let halo = Halo { below: depth / 2, above: depth / 2 };
                 WindowStage { halo, ..WindowStage::new(info, threads, 4.0 * values, Box::new(apply)) }
@@ -92,9 +92,8 @@ impl StageFactory for Volume {
                 let (within, across) = (weights(sigma("sigma_px")), weights(sigma("sigma_z_px")));
                 let reach = across.len() - 1;
                 let cost = (4 * within.len() + 2 * across.len()) as f64;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
-                    window::gaussian(input, &across, &within, out);
-                    Ok(())
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, watch: &Watch| {
+                    window::gaussian(input, &across, &within, out, watch);
                 };
                 let pixels = (setup.shape.views * setup.shape.cols) as u64;
                 let halo = Halo { below: reach, above: reach };
@@ -110,9 +109,8 @@ impl StageFactory for Volume {
                     ..setup.shape
                 };
                 not_empty(info, binned)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
                     window::bin(input, bin, out);
-                    Ok(())
                 };
                 WindowStage {
                     rows: RowMap { first: 0, step: bin },
@@ -135,9 +133,8 @@ impl StageFactory for Volume {
                     ..setup.shape
                 };
                 not_empty(info, cropped)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>| {
+                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
                     window::crop(input, top, left, out);
-                    Ok(())
                 };
                 WindowStage {
                     rows: RowMap { first, step: 1 },

@@ -2,12 +2,13 @@
 
 use crate::chain::stage::{Run, Setup, Stage, StageInfo, StagePlan, Worker};
 use crate::error::Result;
+use crate::progress::{Watch, watched};
 use crate::slab::{Halo, RowMap, Slab, SlabShape};
 use ndarray::{ArrayView3, ArrayViewMut2, Axis, Slice};
-use rayon::prelude::*;
 
-/// Makes one row from its window: `halo.below` rows, those that `rows` names, `halo.above` rows. Every value is written.
-pub(super) type Apply = Box<dyn Fn(ArrayView3<f32>, ArrayViewMut2<f32>) -> Result<()> + Send + Sync>;
+/// Makes one row from its window: `halo.below` rows, those that `rows` names, `halo.above` rows. Every value is written. Where
+/// that may take long it takes a step for each of its lines, and returns early when it is told to.
+pub(super) type Apply = Box<dyn Fn(ArrayView3<f32>, ArrayViewMut2<f32>, &Watch) + Send + Sync>;
 
 /// See the module.
 pub(super) struct WindowStage {
@@ -77,21 +78,13 @@ impl Worker for WindowWorker<'_> {
         let first_row = (slab.first_row - map.first) / map.step;
         let halo =
             Halo { below: (slab.halo.below - need.below) / map.step, above: (slab.halo.above - need.above) / map.step };
-        let mut rows: Vec<_> = data.outer_iter_mut().enumerate().collect();
-        let (all, at_once) = (rows.len().max(1) as f64, run.context.threads());
-        let mut done = 0;
-        for group in rows.chunks_mut(at_once) {
-            let one = |(i, out): &mut (usize, ArrayViewMut2<f32>)| {
-                let start = *i * map.step;
-                let window = slab.data.slice_axis(Axis(0), Slice::from(start..start + window));
-                let row = (first_row + *i).saturating_sub(halo.below);
-                (self.0.apply)(window, out.view_mut()).map_err(|e| e.with("row", row))
-            };
-            let results: Vec<Result<()>> = run.context.pool().install(|| group.par_iter_mut().map(one).collect());
-            done += results.len();
-            results.into_iter().collect::<Result<()>>()?;
-            run.tick(done as f64 / all)?;
-        }
+        let one = |(i, out): (usize, ArrayViewMut2<f32>), watch: &Watch| {
+            let start = i * map.step;
+            let window = slab.data.slice_axis(Axis(0), Slice::from(start..start + window));
+            (self.0.apply)(window, out, watch);
+        };
+        let (pool, lines) = (run.context.pool(), plan.output.rows * height);
+        watched(pool, data.outer_iter_mut().enumerate(), lines, one, &mut |part| run.tick(part))?;
         run.recycle(slab.data);
         Ok(Slab { data, domain: info.output, first_row, halo, references: slab.references })
     }

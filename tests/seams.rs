@@ -1,0 +1,151 @@
+//! Every built-in stage, whatever is registered: the same bytes for any slab height, with any of its parameters, alone and
+//! between stages that cut rows off and look at neighbours. A new stage is covered without a line here.
+
+mod common;
+
+use ndarray::{Array2, Array3};
+use std::f64::consts::PI;
+use wagiri::chain::{ParamInfo, ParamKind, ParamValue, Registry, RunOptions, StageInfo};
+use wagiri::geometry::uniform_angles;
+use wagiri::io::MemorySink;
+use wagiri::scan::{MemoryRows, MemorySource};
+use wagiri::{Chain, Context, ContextOptions, Domain, ErrorKind, Progress, Result, Scan};
+
+/// Not a multiple of anything.
+const ROWS: usize = 23;
+/// Enough for the wavelets.
+const VIEWS: usize = 36;
+/// Wider than the widest default median.
+const COLS: usize = 53;
+
+fn noise(shape: [usize; 3]) -> Array3<f32> {
+    let mut random = common::Lcg(17);
+    Array3::from_shape_simple_fn(shape, || random.unit() as f32)
+}
+
+/// Noise with a spike, a bad pixel and a stripe, so that what repairs has something to do.
+fn scan(domain: Domain, turn: f64) -> Scan {
+    let angles = uniform_angles(VIEWS, 0.0, turn);
+    match domain {
+        Domain::Counts => {
+            let mut views = noise([VIEWS, ROWS, COLS]).mapv(|v| 4000.0 + 3000.0 * v);
+            let mut flats = Array3::from_elem((2, ROWS, COLS), 9000.0);
+            views[[5, 11, 20]] = 60_000.0;
+            flats[[0, 8, 30]] = 500.0;
+            flats[[1, 8, 30]] = 500.0;
+            let dark = Array2::from_elem((ROWS, COLS), 100.0);
+            MemorySource::new(views, flats, dark).expect("frames").into_scan(angles, Some(1.0)).expect("a scan")
+        }
+        Domain::Sinogram => {
+            let mut sinograms = noise([ROWS, VIEWS, COLS]);
+            sinograms[[11, 5, 20]] = -3.0;
+            (0..VIEWS).for_each(|m| sinograms[[8, m, 30]] += 2.0);
+            MemoryRows::sinograms(sinograms).into_scan(angles, Some(1.0)).expect("a scan")
+        }
+        Domain::Volume => {
+            MemoryRows::volume(noise([ROWS, COLS, COLS])).into_scan(Vec::new(), Some(1.0)).expect("a scan")
+        }
+    }
+}
+
+fn volume(ctx: &Context, chain: &Chain, scan: &Scan, slab_rows: Option<usize>) -> Result<Array3<f32>> {
+    let options = RunOptions { slab_rows, ..RunOptions::default() };
+    let plan = chain.plan(ctx, scan, &options, &mut Progress::silent())?;
+    let mut sink = MemorySink::new(0, chain.slices(ctx, scan)?, plan.slice);
+    chain.run_into(ctx, scan, &mut sink, &options, &mut Progress::silent())?;
+    Ok(sink.volume)
+}
+
+/// Values to try: every word, the other truth, numbers on both sides of the default.
+fn values(param: &ParamInfo) -> Vec<String> {
+    let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
+    let default = match param.default {
+        ParamValue::Int(v) => v as f64,
+        ParamValue::Float(v) => v,
+        _ => 2.0,
+    };
+    match param.kind {
+        ParamKind::Choice(words) => words.iter().map(ToString::to_string).collect(),
+        ParamKind::Bool => vec!["true".into(), "false".into()],
+        ParamKind::Int => {
+            [default + 1.0, default + 2.0, 5.0].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
+        }
+        ParamKind::Float => {
+            [default * 1.5 + 0.2, default * 0.6].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
+        }
+        // The only text that shapes a result is an axis: straight, and tilted.
+        ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
+    }
+}
+
+/// `stage param=value ...` with one parameter after the other away from its default. The axis is not found in noise.
+fn calls(info: &StageInfo) -> Vec<(&'static str, String)> {
+    let axis = |but: &str| {
+        let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
+        if needed { " center_px=25.5" } else { "" }
+    };
+    let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
+    for param in info.params {
+        let call = |value: String| (param.name, format!("{} {}={value}{}", info.id, param.name, axis(param.name)));
+        calls.extend(values(param).into_iter().map(call));
+    }
+    calls
+}
+
+/// The stage alone, and behind a crop in front of a stage that looks at its neighbours.
+fn chains(info: &StageInfo, call: &str) -> [String; 2] {
+    let (source, before) = match info.input {
+        Domain::Counts => ("raw", ""),
+        Domain::Sinogram => ("sinograms", " | proj.crop top_px=3 bottom_px=1"),
+        Domain::Volume => ("volume", " | volume.crop first_slices=3 last_slices=1"),
+    };
+    let after = match info.output {
+        Domain::Counts => " | normalise",
+        Domain::Sinogram => "",
+        Domain::Volume => " | filter.median depth_px=3",
+    };
+    // A short reach: a few rows.
+    let paganin = "proj.paganin energy_kev=30 distance_mm=1 delta_beta=10 tolerance=0.05";
+    let neighbours = if info.output == Domain::Volume { String::new() } else { format!(" | {paganin}") };
+    let end = if info.output == Domain::Counts { after } else { "" };
+    [format!("{source} | {call}{end}"), format!("{source}{before} | {call}{after}{neighbours}")]
+}
+
+fn context(threads: usize) -> Context {
+    Context::new(ContextOptions { threads: Some(threads), ..ContextOptions::default() }).expect("a context")
+}
+
+#[test]
+fn no_stage_shows_where_slabs_begin() {
+    let (ctx, one) = (context(3), context(1));
+    for info in Registry::built_in().infos() {
+        let mut accepted: Vec<&str> = Vec::new();
+        for (param, call) in calls(info) {
+            let turn = if info.id == "offset.stitch" || call.contains("turn=full") { 2.0 * PI } else { PI };
+            let scan = scan(info.input, turn);
+            let [alone, between] = chains(info, &call);
+            let heights: [(String, &[Option<usize>]); 2] =
+                [(alone, &[Some(1)]), (between, &[Some(1), Some(3), Some(7), None])];
+            for (text, heights) in heights {
+                let chain = match Chain::parse(&ctx.registry(), &text) {
+                    Ok(chain) => chain,
+                    Err(e) => panic!("{text}: {e}"),
+                };
+                let whole = match volume(&one, &chain, &scan, Some(ROWS)) {
+                    Ok(whole) => whole,
+                    // A stage may refuse some values, such as an even width.
+                    Err(e) if e.kind() == ErrorKind::Invalid && !param.is_empty() => continue,
+                    Err(e) => panic!("{text}: {e}"),
+                };
+                accepted.push(param);
+                for &rows in heights {
+                    let cut = volume(&ctx, &chain, &scan, rows).unwrap_or_else(|e| panic!("{text}, {rows:?}: {e}"));
+                    assert!(cut == whole, "{text}: slabs of {rows:?} rows");
+                }
+            }
+        }
+        for param in info.params {
+            assert!(accepted.contains(&param.name), "{}: no value of {} was accepted", info.id, param.name);
+        }
+    }
+}
