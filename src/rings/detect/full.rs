@@ -15,6 +15,8 @@ const GROW: [usize; 3] = [6, 2, 0];
 const WIDE_CERTAINTY: f64 = 1.3;
 /// Columns on either side of the ends of a wide run that are explained together with it.
 const BESIDE: usize = 4;
+/// Most of them that may have heights of their own: with more, any edge could be explained as a run.
+const MOST_BESIDE: usize = 3;
 
 /// Offset of each column, 0 for most. `widest_px` is the widest run looked for.
 pub(super) fn offsets(blocks: &Blocks, snr: f64, widest_px: usize) -> Vec<f64> {
@@ -202,11 +204,24 @@ fn wide_run(now: &Now, candidate: &Candidate) -> Option<WideRun> {
     if with >= without {
         return None;
     }
+    if solution.len() > 1 + MOST_BESIDE {
+        return None;
+    }
     let height = solution.first()?.1;
     let mut own: Vec<(usize, f64)> = members.iter().map(|col| (*col, 0.0)).collect();
     for (i, height) in &solution[1..] {
         own[i - 1].1 = *height;
-        line[members[i - 1]] -= height;
+    }
+    // Each must be believable with the other taken away.
+    let mut without_run = line.clone();
+    without_run[first..end].iter_mut().for_each(|v| *v -= height);
+    own.iter().for_each(|(col, height)| line[*col] -= height);
+    if let (Some(from), Some(to)) = (own.iter().position(|o| o.1 != 0.0), own.iter().rposition(|o| o.1 != 0.0)) {
+        let (from, to) = (own[from].0, own[to].0 + 1);
+        let mut heights = vec![0.0; to - from];
+        own.iter().filter(|o| o.1 != 0.0).for_each(|(col, height)| heights[col - from] = *height);
+        let high = high_pass(&without_run);
+        Proposal { line: &without_run, high_now: &high, heights: &heights, from }.judge_columns()?;
     }
     let heights = vec![height; run.width];
     Proposal { line: &line, high_now: &high_pass(&line), heights: &heights, from: first }.judge_run()?;
