@@ -15,7 +15,7 @@ const GROW: [usize; 3] = [6, 2, 0];
 const WIDE_CERTAINTY: f64 = 1.3;
 /// Columns on either side of the ends of a wide run that are explained together with it.
 const BESIDE: usize = 4;
-/// Most of them that may have heights of their own: with more, any edge could be explained as a run.
+/// Most of them that may have heights of their own, none above that of the run: with more, any edge could be explained as a run.
 const MOST_BESIDE: usize = 3;
 
 /// Offset of each column, 0 for most. `widest_px` is the widest run looked for.
@@ -204,10 +204,10 @@ fn wide_run(now: &Now, candidate: &Candidate) -> Option<WideRun> {
     if with >= without {
         return None;
     }
-    if solution.len() > 1 + MOST_BESIDE {
+    let height = solution.first()?.1;
+    if solution.len() > 1 + MOST_BESIDE || solution.iter().any(|(_, own)| own.abs() > height.abs()) {
         return None;
     }
-    let height = solution.first()?.1;
     let mut own: Vec<(usize, f64)> = members.iter().map(|col| (*col, 0.0)).collect();
     for (i, height) in &solution[1..] {
         own[i - 1].1 = *height;
