@@ -6,8 +6,6 @@
 /// The fourth difference, scaled so that a single column keeps its height: a column minus the cubic through its four
 /// neighbours.
 const DIFFERENCE: [f64; 5] = [1.0 / 6.0, -4.0 / 6.0, 1.0, -4.0 / 6.0, 1.0 / 6.0];
-/// Products of two such differences 0 to 4 columns apart.
-const PRODUCTS: [f64; 5] = [70.0 / 36.0, -56.0 / 36.0, 28.0 / 36.0, -8.0 / 36.0, 1.0 / 36.0];
 /// Columns at either end of the detector that are not judged, for want of neighbours.
 pub(super) const MARGIN: usize = 3;
 /// Columns to either side that tell what scatter is usual.
@@ -99,30 +97,49 @@ pub(super) fn median_of(values: &mut [f64]) -> f64 {
 /// Most columns that are looked for near one another.
 const MOST_NEAR: usize = 6;
 
-/// Heights of the few columns among `columns` (ascending) that explain the high-passed line: those whose number, times the
-/// square of `snr` times the scatter, and what they leave are least together. Columns are added one by one, the best first, and
-/// taken away again, the least missed first; the best of all these sets is returned.
-pub(super) fn explain(high: &[f64], columns: &[usize], scatter: &Scatter, snr: f64) -> Vec<(usize, f64)> {
-    let moment = |col: usize| -> f64 { DIFFERENCE.iter().zip(&high[col - 2..col + 3]).map(|(d, v)| d * v).sum() };
-    let price = |col: usize| (snr * scatter.at(col)).powi(2) * PRODUCTS[0];
+/// A run that may be a part of what explains a line.
+pub(super) struct Term<'a> {
+    pub run: &'a Run,
+    pub first: usize,
+    /// Height from which on it is believed.
+    pub least: f64,
+}
+
+impl Term<'_> {
+    /// Squares that it must explain.
+    fn price(&self) -> f64 {
+        self.least * self.least * self.run.power
+    }
+    fn product(&self, other: &Term) -> f64 {
+        let (a, b) = if self.first <= other.first { (self, other) } else { (other, self) };
+        a.run.shape.iter().skip(b.first - a.first).zip(&b.run.shape).map(|(a, b)| a * b).sum()
+    }
+}
+
+/// Explains the high-passed line by few of `terms`, the first `always` of them included: those whose prices and what they leave
+/// are least together. Terms are added one by one, the best first, and taken away again, the least missed first; the best of
+/// all these sets is returned, as numbers of terms with their heights, and what it costs more than no term at all.
+pub(super) fn explain(high: &[f64], terms: &[Term], always: usize) -> (f64, Vec<(usize, f64)>) {
+    let moments: Vec<f64> = terms.iter().map(|t| t.run.height(high, t.first) * t.run.power).collect();
     let solve = |set: &[usize]| -> Option<(f64, Vec<f64>)> {
-        let products = |i: &usize| set.iter().map(|j| PRODUCTS.get(i.abs_diff(*j)).copied().unwrap_or(0.0)).collect();
+        let products = |i: &usize| set.iter().map(|j| terms[*i].product(&terms[*j])).collect();
         let inverse = inverse(set.iter().map(products).collect())?;
-        let moments: Vec<f64> = set.iter().map(|c| moment(*c)).collect();
-        let heights: Vec<f64> = inverse.iter().map(|row| row.iter().zip(&moments).map(|(a, b)| a * b).sum()).collect();
-        let explained: f64 = heights.iter().zip(&moments).map(|(a, b)| a * b).sum();
-        Some((set.iter().map(|c| price(*c)).sum::<f64>() - explained, heights))
+        let height = |row: &Vec<f64>| row.iter().zip(set).map(|(a, i)| a * moments[*i]).sum();
+        let heights: Vec<f64> = inverse.iter().map(height).collect();
+        let explained: f64 = heights.iter().zip(set).map(|(h, i)| h * moments[*i]).sum();
+        Some((set.iter().map(|i| terms[*i].price()).sum::<f64>() - explained, heights))
     };
-    let cost = |set: &Vec<usize>| solve(set).map_or(f64::MAX, |(cost, _)| cost);
+    let cost = |set: &[usize]| solve(set).map_or(f64::MAX, |(cost, _)| cost);
     let cheapest = |sets: Vec<Vec<usize>>| sets.into_iter().map(|s| (cost(&s), s)).min_by(|a, b| a.0.total_cmp(&b.0));
-    let mut best = (0.0, Vec::new());
-    let mut set: Vec<usize> = Vec::new();
-    let grow = columns.len().min(MOST_NEAR);
+    let mut set: Vec<usize> = (0..always).collect();
+    let mut best = (cost(&set), set.clone());
+    let grow = (terms.len() - always).min(MOST_NEAR);
     for step in 0..(2 * grow).saturating_sub(1) {
         let sets = if step < grow {
-            columns.iter().filter(|c| !set.contains(c)).map(|c| [set.as_slice(), &[*c]].concat()).collect()
+            (always..terms.len()).filter(|i| !set.contains(i)).map(|i| [set.as_slice(), &[i]].concat()).collect()
         } else {
-            set.iter().map(|c| set.iter().copied().filter(|other| other != c).collect()).collect()
+            let without = |i: &usize| set.iter().copied().filter(|other| other != i).collect();
+            set[always..].iter().map(without).collect()
         };
         let Some((cost, next)) = cheapest(sets) else { break };
         if cost < best.0 {
@@ -131,7 +148,7 @@ pub(super) fn explain(high: &[f64], columns: &[usize], scatter: &Scatter, snr: f
         set = next;
     }
     let heights = solve(&best.1).map_or_else(Vec::new, |(_, heights)| heights);
-    best.1.into_iter().zip(heights).collect()
+    (best.0, best.1.into_iter().zip(heights).collect())
 }
 
 /// Inverse of a small symmetric positive matrix, by Gauss and Jordan.
