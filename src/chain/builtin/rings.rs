@@ -164,18 +164,18 @@ static STAGES: [Entry; 8] = [
     (
         &FILTER,
         |p| Method::Filter(FilterOptions { sigma_bins: number(p, "sigma_bins"), kernel_px: size(p, "kernel_px") }),
-        15.0,
+        40.0,
     ),
-    (&LARGE, large, 15.0),
-    (&DEAD, dead, 17.0),
-    (&ALL, all, 26.0),
-    (&WAVELET_FFT, wavelet_fft, 11.0),
+    (&LARGE, large, 43.0),
+    (&DEAD, dead, 50.0),
+    (&ALL, all, 72.0),
+    (&WAVELET_FFT, wavelet_fft, 56.0),
     (
         &REGULARIZE,
         |p| Method::Regularize(RegularizeOptions { alpha: number(p, "alpha"), chunks: size(p, "chunks") }),
-        1.0,
+        5.0,
     ),
-    (&DETECT, detect, 4.0),
+    (&DETECT, detect, 100.0),
 ];
 
 fn large(p: &Params) -> Method {
