@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::chains::{chain, context, same_for_all_heights, volume};
 use common::{Ellipse, sinogram};
 use ndarray::{Array3, Axis, s, stack};
 use std::f64::consts::PI;
@@ -9,34 +10,7 @@ use wagiri::chain::RunOptions;
 use wagiri::geometry::{Center, uniform_angles};
 use wagiri::io::{MemorySink, open_slices, read_description, read_slice};
 use wagiri::scan::MemoryRows;
-use wagiri::{Chain, Context, ContextOptions, Domain, Progress, Scan};
-
-fn context() -> Context {
-    Context::new(ContextOptions { threads: Some(2), ..ContextOptions::default() }).expect("a context")
-}
-
-fn chain(text: &str) -> Chain {
-    Chain::parse(&context().registry(), text).expect("a chain")
-}
-
-fn volume(scan: &Scan, text: &str, slab_rows: Option<usize>) -> Array3<f32> {
-    let (ctx, chain) = (context(), chain(text));
-    let slices = chain.slices(&ctx, scan).expect("a number");
-    let size = chain.plan(&ctx, scan, &RunOptions::default(), &mut Progress::silent()).expect("a plan").slice;
-    let mut sink = MemorySink::new(0, slices, size);
-    let options = RunOptions { slab_rows, ..RunOptions::default() };
-    chain.run_into(&ctx, scan, &mut sink, &options, &mut Progress::silent()).expect("a volume");
-    sink.volume
-}
-
-/// Slab heights of the issue at hand: single rows, odd ones, all.
-fn same_for_all_heights(scan: &Scan, text: &str) -> Array3<f32> {
-    let whole = volume(scan, text, None);
-    for rows in [1, 3, 7] {
-        assert!(volume(scan, text, Some(rows)) == whole, "{text}: slabs of {rows}");
-    }
-    whole
-}
+use wagiri::{Chain, Domain, Progress, Scan};
 
 /// A cone of discs: the radius grows from row to row, so that neighbouring rows differ.
 fn cone(rows: usize, cols: usize, center_px: f64) -> Scan {

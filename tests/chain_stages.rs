@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::chains::{context, same_for_all_heights, volume};
 use common::{Ellipse, sinogram};
 use ndarray::{Array2, Array3, Axis, s, stack};
 use std::f64::consts::PI;
@@ -9,32 +10,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use wagiri::chain::{AxisMethod, AxisOptions, RunOptions, find_axis};
 use wagiri::geometry::uniform_angles;
-use wagiri::io::{MemorySink, open, read_slice};
+use wagiri::io::{open, read_slice};
 use wagiri::scan::{MemoryRows, MemorySource, ScanOptions};
-use wagiri::{Chain, Context, ContextOptions, Progress, Scan};
-
-fn context() -> Context {
-    Context::new(ContextOptions { threads: Some(2), ..ContextOptions::default() }).expect("a context")
-}
-
-fn volume(scan: &Scan, text: &str, slab_rows: Option<usize>) -> Array3<f32> {
-    let ctx = context();
-    let chain = Chain::parse(&ctx.registry(), text).expect("a chain");
-    let slices = chain.slices(&ctx, scan).expect("a number");
-    let plan = chain.plan(&ctx, scan, &RunOptions::default(), &mut Progress::silent()).expect("a plan");
-    let mut sink = MemorySink::new(0, slices, plan.slice);
-    let options = RunOptions { slab_rows, ..RunOptions::default() };
-    chain.run_into(&ctx, scan, &mut sink, &options, &mut Progress::silent()).expect("a volume");
-    sink.volume
-}
-
-fn same_for_all_heights(scan: &Scan, text: &str) -> Array3<f32> {
-    let whole = volume(scan, text, None);
-    for rows in [1, 3, 7] {
-        assert!(volume(scan, text, Some(rows)) == whole, "{text}: slabs of {rows}");
-    }
-    whole
-}
+use wagiri::{Chain, Progress, Scan};
 
 /// Counts of a scan of objects, one list per row; the beam has 20000 counts, dark 100.
 fn scan_of(rows: &[Vec<Ellipse>], angles: &[f64], cols: usize, center_px: f64, pixel_um: f64) -> Scan {

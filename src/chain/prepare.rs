@@ -47,9 +47,9 @@ pub(super) fn prepare(
     let mut remarks = info.notes.clone();
     let mut setup = first_setup(ctx, scan);
     // Cheap refusals come before the survey and the search of the axis, which read files.
-    let Created { stages, after, .. } = create(&chain, &setup)?;
-    remarks.extend(look::remark(&stages));
-    let rows = plan::check_rows(after.shape.rows, options.rows.clone())?;
+    let first = create(&mut chain, &setup, false)?;
+    remarks.extend(look::remark(&first.stages));
+    let rows = plan::check_rows(first.after.shape.rows, options.rows.clone())?;
     let reading = Reading {
         shape,
         domain: info.domain,
@@ -58,7 +58,7 @@ pub(super) fn prepare(
         kept_bytes: 0,
         threads: reader_threads(ctx),
     };
-    check_axis(&chain, &stages, &setup, &reading, &rows, true)?;
+    check_axis(&chain, &first, &reading, &rows)?;
     let cut = |stages: &[Box<dyn Stage>], kept_bytes: u64| {
         let reading = Reading { kept_bytes, ..reading };
         plan::cut(stages, rows.clone(), options.slab_rows, reading, ctx.memory_bytes())
@@ -67,7 +67,7 @@ pub(super) fn prepare(
     let normalise = normalise.map(|s| normalise_options(&s.params));
     // What a run that is continued knew is not looked for again.
     let look = normalise.filter(|_| known.is_none());
-    let keep = look.map(|_| what_to_keep(&stages, shape, &reading, &rows, cut)).transpose()?.flatten();
+    let keep = look.map(|_| what_to_keep(&first.stages, shape, &reading, &rows, cut)).transpose()?.flatten();
     let surveyed = look.map(|options| survey_and_keep(ctx, scan, &options, keep.as_ref(), progress)).transpose()?;
     let (surveyed, mut kept) = surveyed.map_or((None, Kept::default()), |(survey, kept)| (Some(survey), kept));
     // Sinograms tell the axis and whether the sample is wider than the detector as well; only a reconstruction asks.
@@ -79,11 +79,11 @@ pub(super) fn prepare(
     let fbp = chain.steps.iter().find(|s| is_recon(s.params.info())).map(|s| &s.params);
     let stitch = chain.steps.iter().find(|s| s.params.info().id == STITCH.id).map(|s| &s.params);
     // The first stage that needs the axis tells those after it.
-    let first = stitch.or(fbp.filter(|_| !chain.steps.iter().any(|s| s.params.info().id == PROJECT.id)));
-    if first.is_some_and(|params| params.text("center_px").is_none()) {
+    let asking = stitch.or(fbp.filter(|_| !chain.steps.iter().any(|s| s.params.info().id == PROJECT.id)));
+    if asking.is_some_and(|params| params.text("center_px").is_none()) {
         if info.domain == Domain::Volume {
             let message = "finished slices do not show the rotation axis; give center_px";
-            return Err(Error::unsupported(first.map_or(FBP.id, |p| p.info().id), message));
+            return Err(Error::unsupported(asking.map_or(FBP.id, |p| p.info().id), message));
         }
         let method = if stitch.is_some() { AxisMethod::Overlap } else { AxisMethod::Auto };
         let options = AxisOptions { method, normalise: normalise.unwrap_or_default(), ..AxisOptions::default() };
@@ -113,9 +113,10 @@ pub(super) fn prepare(
         setup.edge_over_mean = known.edge_over_mean;
         remarks.clone_from(&known.remarks);
     }
-    fill_in(&mut chain, &setup)?;
-    let Created { stages, rows_before, after } = create(&chain, &setup)?;
-    check_axis(&chain, &stages, &setup, &reading, &rows, false)?;
+    let created = create(&mut chain, &setup, true)?;
+    check_axis(&chain, &created, &reading, &rows)?;
+    let Created { stages, before, after } = created;
+    let rows_before = before.iter().map(|shape| shape.rows).collect();
     let output = chain.steps.last().map_or(info.domain, |s| s.factory.info().output);
     let without = cut(&stages, 0)?;
     // What the survey found may make the stages need more memory than was known before it.
@@ -146,64 +147,53 @@ fn first_setup(ctx: &Context, scan: &Scan) -> Setup {
 
 /// Slices that the chain makes of the whole scan.
 pub(super) fn slices(chain: &Chain, ctx: &Context, scan: &Scan) -> Result<usize> {
-    Ok(create(chain, &first_setup(ctx, scan))?.after.shape.rows)
+    Ok(create(&mut chain.clone(), &first_setup(ctx, scan), false)?.after.shape.rows)
 }
 
-/// Stages, and what a stage after the last one would see.
+/// Stages, and what each of them and a stage after the last one would see.
 struct Created {
     stages: Vec<Box<dyn Stage>>,
-    /// Rows that there are for each of them.
-    rows_before: Vec<usize>,
+    before: Vec<ScanShape>,
     after: Setup,
 }
 
-fn create(chain: &Chain, setup: &Setup) -> Result<Created> {
-    let mut created = Created { stages: Vec::new(), rows_before: Vec::new(), after: setup.clone() };
-    for step in &chain.steps {
+/// Makes the stages. With `fill_in`, what was `auto` and is known now is written into the chain, so that it can be run again.
+fn create(chain: &mut Chain, setup: &Setup, fill_in: bool) -> Result<Created> {
+    let mut created = Created { stages: Vec::new(), before: Vec::new(), after: setup.clone() };
+    for step in &mut chain.steps {
+        if fill_in {
+            fill(&mut step.params, &created.after)?;
+        }
         let stage = step.factory.create(&step.params, &created.after)?;
-        created.rows_before.push(created.after.shape.rows);
+        created.before.push(created.after.shape);
         created.after = stage.after(&created.after);
         created.stages.push(stage);
     }
     Ok(created)
 }
 
-/// Writes what was `auto` and is known now into the chain, so that it can be run again.
-fn fill_in(chain: &mut Chain, setup: &Setup) -> Result<()> {
-    let mut setup = setup.clone();
-    for step in &mut chain.steps {
-        let info = step.params.info();
-        let is_auto = |params: &Params, name: &str| {
-            info.params.iter().any(|p| p.name == name) && *params.get(name) == ParamValue::Auto
-        };
-        if (is_recon(info) || info.id == STITCH.id) && is_auto(&step.params, "center_px") {
-            step.params.set_text("center_px", &setup.geometry.center.to_string())?;
-        }
-        if (is_recon(info) || [PAGANIN.id, PROJECT.id].contains(&info.id)) && is_auto(&step.params, "pixel_um") {
-            step.params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
-        }
-        setup = step.factory.create(&step.params, &setup)?.after(&setup);
+fn fill(params: &mut Params, setup: &Setup) -> Result<()> {
+    let info = params.info();
+    let is_auto = |params: &Params, name: &str| {
+        info.params.iter().any(|p| p.name == name) && *params.get(name) == ParamValue::Auto
+    };
+    if (is_recon(info) || info.id == STITCH.id) && is_auto(params, "center_px") {
+        params.set_text("center_px", &setup.geometry.center.to_string())?;
+    }
+    if (is_recon(info) || [PAGANIN.id, PROJECT.id].contains(&info.id)) && is_auto(params, "pixel_um") {
+        params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
     }
     Ok(())
 }
 
-/// Refuses an axis that lies beside the detector in any of the rows that the reconstruction will work on, halo included.
-fn check_axis(
-    chain: &Chain,
-    stages: &[Box<dyn Stage>],
-    setup: &Setup,
-    reading: &Reading,
-    rows: &Range<usize>,
-    given_only: bool,
-) -> Result<()> {
+/// Refuses an axis that lies beside the detector in any of the rows that the reconstruction will work on, halo included. One
+/// that is not known yet is not looked at.
+fn check_axis(chain: &Chain, created: &Created, reading: &Reading, rows: &Range<usize>) -> Result<()> {
     let Some(k) = chain.steps.iter().position(|s| is_recon(s.params.info())) else { return Ok(()) };
-    let Some(center) = chain.steps[k].params.text("center_px").map(str::parse::<Center>).transpose()? else {
-        return if given_only { Ok(()) } else { Err(Error::internal(FBP.id, "the axis was not filled in")) };
-    };
-    let plans = stage_plans(stages, reading, 1)?.stages;
-    let here = stages[..k].iter().fold(setup.clone(), |setup, stage| stage.after(&setup)).shape;
-    let rows = plan::rows_at(&plans, k, rows.clone());
-    center.check(rows.start..rows.end.min(here.rows), here.cols)
+    let Some(center) = chain.steps[k].params.text("center_px") else { return Ok(()) };
+    let plans = stage_plans(&created.stages, reading, 1)?.stages;
+    let (here, rows) = (created.before[k], plan::rows_at(&plans, k, rows.clone()));
+    center.parse::<Center>()?.check(rows.start..rows.end.min(here.rows), here.cols)
 }
 
 /// The counts that the survey should keep for the run: as many as leave the cut as good as it is without them.

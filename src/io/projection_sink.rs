@@ -6,7 +6,6 @@ use super::sink::SliceSink;
 use super::tiff_sink::{SliceMeta, TiffSink, encode};
 use crate::error::{Error, Result};
 use ndarray::{Array3, ArrayView2, Axis, s};
-use rayon::prelude::*;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -54,20 +53,20 @@ impl ProjectionSink {
         self.dir.join(format!(".p{view:05}.part"))
     }
     fn clear(&self) {
+        // Most of them are not there.
         (0..self.views).for_each(|view| {
             let _ = fs::remove_file(self.part(view));
+            let _ = fs::remove_file(self.path(view).with_extension("tif.part"));
         });
     }
     fn flush(&mut self) -> Result<()> {
         let rows = self.rows.slice(s![..self.waiting, .., ..]);
-        let append = |(view, lines): (usize, ArrayView2<f32>)| -> Result<()> {
+        for (view, lines) in rows.axis_iter(Axis(1)).enumerate() {
             let path = self.part(view);
             let bytes: Vec<u8> = lines.iter().flat_map(|v| v.to_le_bytes()).collect();
             let file = OpenOptions::new().create(true).append(true).open(&path);
-            file.and_then(|mut file| file.write_all(&bytes)).map_err(|e| Error::io(path.display(), "write", e))
-        };
-        let views: Vec<_> = rows.axis_iter(Axis(1)).enumerate().collect();
-        views.into_par_iter().map(append).collect::<Result<()>>()?;
+            file.and_then(|mut file| file.write_all(&bytes)).map_err(|e| Error::io(path.display(), "write", e))?;
+        }
         self.written += self.waiting;
         self.waiting = 0;
         Ok(())

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod accuracy;
+pub mod chains;
 pub mod engine;
 pub mod foam;
 pub mod stripes;

@@ -6,7 +6,6 @@ use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::preprocess::resize;
-use crate::progress::Watch;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, RowMap};
 
@@ -55,9 +54,6 @@ impl StageFactory for Projection {
                 let bin = number("bin_px").max(1);
                 let shape = ScanShape { rows: setup.shape.rows / bin, cols: setup.shape.cols / bin, ..setup.shape };
                 not_empty(info, shape)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
-                    resize::bin_absorbance(input, bin, out);
-                };
                 WindowStage {
                     rows: RowMap { first: 0, step: bin },
                     dims: Box::new(move |[views, cols]| [views, cols / bin]),
@@ -70,7 +66,9 @@ impl StageFactory for Projection {
                         let geometry = Geometry { center, pixel_um, ..setup.geometry.clone() };
                         Setup { shape, geometry, ..setup.clone() }
                     }),
-                    ..WindowStage::new(info, threads, 20.0 * (bin * bin) as f64, Box::new(apply))
+                    ..WindowStage::new(info, threads, 20.0 * (bin * bin) as f64, move |input, out, _| {
+                        resize::bin_absorbance(input, bin, out)
+                    })
                 }
             }
             _ => {
@@ -81,9 +79,6 @@ impl StageFactory for Projection {
                     ..setup.shape
                 };
                 not_empty(info, shape)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
-                    resize::crop(input, left, out);
-                };
                 WindowStage {
                     rows: RowMap { first: top, step: 1 },
                     dims: Box::new(move |[views, cols]| [views, cols - left - right]),
@@ -94,7 +89,7 @@ impl StageFactory for Projection {
                         let edge_over_mean = if left + right > 0 { f64::INFINITY } else { setup.edge_over_mean };
                         Setup { shape, geometry, edge_over_mean, ..setup.clone() }
                     }),
-                    ..WindowStage::new(info, threads, 1.0, Box::new(apply))
+                    ..WindowStage::new(info, threads, 1.0, move |input, out, _| resize::crop(input, left, out))
                 }
             }
         }))

@@ -5,7 +5,6 @@ use crate::chain::params::Params;
 use crate::chain::stage::{ParamInfo, Setup, Stage, StageFactory, StageInfo};
 use crate::error::{Error, Result};
 use crate::post::window;
-use crate::progress::Watch;
 use crate::scan::ScanShape;
 use crate::slab::{Domain, Halo, RowMap};
 
@@ -80,11 +79,13 @@ impl StageFactory for Volume {
             "filter.median" => {
                 let (size, depth) = (odd(params, "size_px")?, odd(params, "depth_px")?);
                 let values = (size * size * depth) as f64;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, watch: &Watch| {
-                    window::median(input, size, out, watch);
-                };
                 let halo = Halo { below: depth / 2, above: depth / 2 };
-                WindowStage { halo, ..WindowStage::new(info, threads, 4.0 * values, Box::new(apply)) }
+                WindowStage {
+                    halo,
+                    ..WindowStage::new(info, threads, 4.0 * values, move |input, out, watch| {
+                        window::median(input, size, out, watch)
+                    })
+                }
             }
             "filter.gaussian" => {
                 let sigma = |name| params.float(name).unwrap_or(0.0);
@@ -92,12 +93,11 @@ impl StageFactory for Volume {
                 let (within, across) = (weights(sigma("sigma_px")), weights(sigma("sigma_z_px")));
                 let reach = across.len() - 1;
                 let cost = (4 * within.len() + 2 * across.len()) as f64;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, watch: &Watch| {
-                    window::gaussian(input, &across, &within, out, watch);
-                };
                 let pixels = (setup.shape.views * setup.shape.cols) as u64;
                 let halo = Halo { below: reach, above: reach };
-                let stage = WindowStage::new(info, threads, cost, Box::new(apply));
+                let stage = WindowStage::new(info, threads, cost, move |input, out, watch| {
+                    window::gaussian(input, &across, &within, out, watch)
+                });
                 WindowStage { halo, scratch_bytes: 16 * pixels, ..stage }
             }
             "volume.bin" => {
@@ -109,9 +109,6 @@ impl StageFactory for Volume {
                     ..setup.shape
                 };
                 not_empty(info, binned)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
-                    window::bin(input, bin, out);
-                };
                 WindowStage {
                     rows: RowMap { first: 0, step: bin },
                     dims: Box::new(move |[height, width]| [height / bin, width / bin]),
@@ -120,7 +117,9 @@ impl StageFactory for Volume {
                         after.geometry.pixel_um *= bin as f64;
                         after
                     }),
-                    ..WindowStage::new(info, threads, (bin * bin * bin) as f64, Box::new(apply))
+                    ..WindowStage::new(info, threads, (bin * bin * bin) as f64, move |input, out, _| {
+                        window::bin(input, bin, out)
+                    })
                 }
             }
             _ => {
@@ -133,14 +132,11 @@ impl StageFactory for Volume {
                     ..setup.shape
                 };
                 not_empty(info, cropped)?;
-                let apply = move |input: ndarray::ArrayView3<f32>, out: ndarray::ArrayViewMut2<f32>, _: &Watch| {
-                    window::crop(input, top, left, out);
-                };
                 WindowStage {
                     rows: RowMap { first, step: 1 },
                     dims: Box::new(move |[height, width]| [height - top - bottom, width - left - right]),
                     after: Box::new(move |setup| Setup { shape: cropped, ..setup.clone() }),
-                    ..WindowStage::new(info, threads, 1.0, Box::new(apply))
+                    ..WindowStage::new(info, threads, 1.0, move |input, out, _| window::crop(input, top, left, out))
                 }
             }
         }))

@@ -24,24 +24,26 @@ pub(super) struct WindowStage {
     pub threads: usize,
     /// Nanoseconds per output value.
     pub cost: f64,
-    /// Said once at the end of a run.
-    pub remarks: Vec<String>,
 }
 
 impl WindowStage {
     /// Keeps the shape and what is known of the scan; each row from itself.
-    pub fn new(info: &'static StageInfo, threads: usize, cost: f64, apply: Apply) -> Self {
+    pub fn new(
+        info: &'static StageInfo,
+        threads: usize,
+        cost: f64,
+        apply: impl Fn(ArrayView3<f32>, ArrayViewMut2<f32>, &Watch) + Send + Sync + 'static,
+    ) -> Self {
         WindowStage {
             info,
             halo: Halo::default(),
             rows: RowMap::default(),
             dims: Box::new(|dims| dims),
-            apply,
+            apply: Box::new(apply),
             after: Box::new(Setup::clone),
             scratch_bytes: 0,
             threads,
             cost,
-            remarks: Vec::new(),
         }
     }
 }
@@ -87,8 +89,5 @@ impl Worker for WindowWorker<'_> {
         watched(pool, data.outer_iter_mut().enumerate(), lines, one, &mut |part| run.tick(part))?;
         run.recycle(slab.data);
         Ok(Slab { data, domain: info.output, first_row, halo, references: slab.references })
-    }
-    fn remarks(&self) -> Vec<String> {
-        self.0.remarks.clone()
     }
 }
