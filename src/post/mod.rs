@@ -2,6 +2,9 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod edges;
+pub mod gaussian;
+pub mod median;
 pub mod noise;
 mod range;
 mod to_int;
