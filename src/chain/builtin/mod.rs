@@ -9,7 +9,7 @@ mod repair;
 mod rings;
 mod rows;
 mod shape;
-mod volume;
+mod smooth;
 mod whole;
 mod window;
 
@@ -32,7 +32,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(smooth::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
     all
