@@ -7,8 +7,9 @@ pub mod gaussian;
 pub mod median;
 pub mod noise;
 mod range;
+pub mod shape;
 mod to_int;
-pub mod window;
+pub mod unwrap;
 
 pub use noise::NoiseEstimator;
 pub use range::finite_range;
