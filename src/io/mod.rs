@@ -21,11 +21,13 @@ mod tiff_image;
 pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
+mod grey;
 mod projection_sink;
 mod sink;
 mod slices;
 mod tiff_sink;
 
+pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
 pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::open_slices;

@@ -2,9 +2,15 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+mod bins;
+mod blocks;
+pub mod periodic;
 mod range;
+pub mod single;
 mod to_int;
 pub mod window;
 
+pub use bins::Bins;
+pub use blocks::Blocks;
 pub use range::finite_range;
 pub use to_int::Quantiser;
