@@ -5,6 +5,7 @@
 mod bins;
 mod blocks;
 pub mod periodic;
+pub mod noise;
 mod range;
 pub mod single;
 mod to_int;
@@ -12,5 +13,6 @@ pub mod window;
 
 pub use bins::Bins;
 pub use blocks::Blocks;
+pub use noise::NoiseEstimator;
 pub use range::finite_range;
 pub use to_int::Quantiser;
