@@ -6,6 +6,7 @@ mod offset;
 mod projection;
 mod repair;
 mod rings;
+mod smooth;
 mod volume;
 mod whole;
 mod window;
@@ -29,6 +30,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
+    all.extend(each(smooth::STAGES));
     all.extend(each(volume::STAGES));
     all
 }
