@@ -4,11 +4,11 @@
 
 mod bins;
 mod blocks;
-pub mod periodic;
-pub mod noise;
 pub mod edges;
 pub mod gaussian;
 pub mod median;
+pub mod noise;
+pub mod periodic;
 mod range;
 pub mod single;
 mod to_int;

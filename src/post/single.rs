@@ -2,53 +2,19 @@
 //!
 //! Must not know: files, chains.
 
+use super::edges::{Boundary, Edges};
+use super::gaussian::gaussian;
+use super::median::median;
 use super::periodic::PeriodicGaussian;
-use super::window;
 use crate::progress::Watch;
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis};
 
-/// What lies beyond the edge of an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Edge {
-    /// This value.
-    Constant(f64),
-    /// The image again, mirrored at its outermost pixels, which are not repeated.
-    Mirror,
-}
-
-/// Place `i` of `len` mirrored at the outermost pixels; the nearest end where that lies beyond the other one.
-fn mirror(i: isize, len: usize) -> usize {
-    let last = len as isize - 1;
-    (if i < 0 {
-        -i
-    } else if i > last {
-        2 * last - i
-    } else {
-        i
-    })
-    .clamp(0, last) as usize
-}
-
-/// Sums of `weights` (from the middle outwards) along both axes, in f64.
-fn weighted(image: ArrayView2<f32>, weights: &[f64], edge: Edge) -> Array2<f64> {
-    let mut sums = image.mapv(f64::from);
-    let reach = weights.len() as isize - 1;
-    for axis in [Axis(1), Axis(0)] {
-        for mut line in sums.lanes_mut(axis) {
-            let from = line.to_vec();
-            let at = |i: isize| match (usize::try_from(i).ok().and_then(|i| from.get(i)), edge) {
-                (Some(v), _) => *v,
-                (None, Edge::Constant(value)) => value,
-                (None, Edge::Mirror) => from[mirror(i, from.len())],
-            };
-            for (i, out) in line.iter_mut().enumerate() {
-                let i = i as isize;
-                let pairs = (1..=reach).map(|d| weights[d as usize] * (at(i - d) + at(i + d)));
-                *out = weights[0] * from[i as usize] + pairs.sum::<f64>();
-            }
-        }
-    }
-    sums
+/// Sums of `weights` (from the middle outwards) along both axes.
+fn weighted(image: ArrayView2<f32>, weights: &[f64], boundary: Boundary) -> Array2<f32> {
+    let mut out = Array2::zeros(image.dim());
+    let window = image.insert_axis(Axis(0));
+    gaussian(window, &[1.0], weights, &Edges::inside(boundary, 0), out.view_mut(), &Watch::default());
+    out
 }
 
 /// gf_sd: smoothing by exp(-r² / R²) out to ceil(sqrt(ln 2 (bits + 1)) R), where a full image of `bits` has fallen below half
@@ -56,7 +22,9 @@ fn weighted(image: ArrayView2<f32>, weights: &[f64], edge: Edge) -> Array2<f64> 
 pub fn gaussian_constant(image: ArrayView2<f32>, radius_px: f64, bits: u32, outside: f64) -> Array2<f32> {
     let reach = ((2f64.ln() * f64::from(bits + 1)).sqrt() * radius_px).ceil() as usize;
     let weight = |d: usize| if d == 0 { 1.0 } else { (-(d as f64 / radius_px).powi(2)).exp() };
-    weighted(image, &normalised((0..=reach).map(weight).collect()), Edge::Constant(outside)).mapv(|v| v as f32)
+    let weights = normalised((0..=reach).map(weight).collect());
+    let outside = outside as f32;
+    weighted(image.mapv(|v| v - outside).view(), &weights, Boundary::Nothing).mapv_into(|v| v + outside)
 }
 
 /// gf_fd: the same by [`PeriodicGaussian`], so that an image that fills its power of two wraps around. `outside` is what fills
@@ -74,24 +42,17 @@ pub fn gaussian_periodic(image: ArrayView2<f32>, radius_px: f64, outside: f64) -
 /// tif_mgf: median over `size` x `size` pixels (odd), then a Gaussian of `sigma_px` out to 3 of it, at most 25 pixels; mirrored
 /// edges.
 pub fn median_gaussian(image: ArrayView2<f32>, size: usize, sigma_px: f64) -> Array2<f32> {
-    let (height, width) = image.dim();
-    let mut median = image.to_owned();
+    let mut middle = image.to_owned();
     if size > 1 {
-        let half = size / 2;
-        let inside = |i: usize, len: usize| mirror(i as isize - half as isize, len);
-        let padded = Array2::from_shape_fn((height + 2 * half, width + 2 * half), |(y, x)| {
-            image[[inside(y, height), inside(x, width)]]
-        });
-        let mut out = Array2::zeros(padded.dim());
-        window::median(padded.view().insert_axis(Axis(0)), size, out.view_mut(), &Watch::default());
-        median = out.slice(s![half..half + height, half..half + width]).to_owned();
+        let edges = Edges::inside(Boundary::Mirror, 0);
+        median(image.insert_axis(Axis(0)), size, &edges, middle.view_mut(), &Watch::default());
     }
     if sigma_px <= 0.0 {
-        return median;
+        return middle;
     }
     let reach = ((3.0 * sigma_px).ceil() as usize).min(25);
     let weights = normalised((0..=reach).map(|d| (-0.5 * (d as f64 / sigma_px).powi(2)).exp()).collect());
-    weighted(median.view(), &weights, Edge::Mirror).mapv(|v| v as f32)
+    weighted(middle.view(), &weights, Boundary::Mirror)
 }
 
 /// Weights from the middle outwards over their full sum.

@@ -60,6 +60,8 @@ impl StageFactory for Volume {
                     after: Box::new(move |setup| {
                         let mut after = Setup { shape: binned, ..setup.clone() };
                         after.geometry.pixel_um *= bin as f64;
+                        let binned = |at: f64| (at - (bin as f64 - 1.0) / 2.0) / bin as f64;
+                        after.geometry.center = setup.geometry.center.moved(binned, binned);
                         after
                     }),
                     ..WindowStage::new(info, threads, (bin * bin * bin) as f64, move |input, out, _| {
@@ -80,7 +82,12 @@ impl StageFactory for Volume {
                 WindowStage {
                     rows: RowMap { first, step: 1 },
                     dims: Box::new(move |[height, width]| [height - top - bottom, width - left - right]),
-                    after: Box::new(move |setup| Setup { shape: cropped, ..setup.clone() }),
+                    after: Box::new(move |setup| {
+                        let mut after = Setup { shape: cropped, ..setup.clone() };
+                        // The axis is told in columns of the detector, which stay; slices count anew.
+                        after.geometry.center = setup.geometry.center.moved(|col| col, |row| row - first as f64);
+                        after
+                    }),
                     ..WindowStage::new(info, threads, 1.0, move |input, out, _| window::crop(input, top, left, out))
                 }
             }
