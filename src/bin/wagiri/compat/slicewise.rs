@@ -120,6 +120,17 @@ impl Fields {
         // 0 is never written as -0.
         format!("{}\t{:.6}\t{:.6}", self.0[..4].join("\t"), low + 0.0, high + 0.0)
     }
+    /// All eight fields of an integer slice whose grey levels lie in another range than before.
+    pub fn of_levels(&self, (low, high): (f64, f64), sample: SampleType) -> String {
+        let white = if sample == SampleType::U8 { 255.0 } else { 65535.0 };
+        let level = |v: f64| (v + 0.5).floor().clamp(0.0, white);
+        if self.0.len() < 8 {
+            return self.with_range((level(low), level(high)));
+        }
+        let (min, max) = (self.number(6), self.number(7));
+        let value = |v: f64| min + level(v) * (max - min) / white;
+        format!("{}\t{}\t{}", self.with_range((value(low), value(high))), self.0[6], self.0[7])
+    }
 }
 
 /// Smallest and largest value of a slice that is not empty.
