@@ -208,7 +208,8 @@ fn what_to_keep(
 ) -> Result<Option<Keep>> {
     let without = cut(stages, 0)?;
     let (halo, rows) = (without.halo, without.source.input(rows.clone()));
-    let rows = rows.start.saturating_sub(halo.below)..(rows.end + halo.above).min(shape.rows);
+    let end = (rows.end + halo.above).min(shape.rows);
+    let rows = rows.start.saturating_sub(halo.below).min(end)..end;
     for whole_grains in [true, false] {
         let keep = Keep { rows: rows.clone(), whole_grains };
         let kept: usize = keep.ranges(shape, reading.grain).iter().map(Range::len).sum();

@@ -11,9 +11,10 @@ pub mod noise;
 pub mod periodic;
 mod range;
 mod rough;
+pub mod shape;
 pub mod single;
 mod to_int;
-pub mod window;
+pub mod unwrap;
 
 pub use bins::Bins;
 pub use blocks::Blocks;

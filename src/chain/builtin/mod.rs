@@ -3,11 +3,13 @@
 mod fbp;
 mod normalise;
 mod offset;
+mod paste;
 mod projection;
 mod repair;
 mod rings;
+mod rows;
+mod shape;
 mod smooth;
-mod volume;
 mod whole;
 mod window;
 
@@ -31,7 +33,8 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(shape::STAGES));
+    all.extend(each([paste::PasteFactory]));
     all
 }
 
