@@ -43,7 +43,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Gpu,
         usage: &["in out {k 5} {sigma_s 2.0} {sigma_i auto}"],
         does: "bilateral filter in three dimensions",
-        same_as: "volume path=in names=- | filter.bilateral size_px=5 sigma_px=2 | write.tiff type=same names=keep",
+        same_as: "volume path=in names=- | filter.bilateral size_px=5 sigma_px=2 sigma=0.8 | write.tiff type=same names=keep",
         differs: ROUNDS,
         checked: "ct-rec's filtered volume within 1e-5 of its maximum",
         run: tif_blf,
@@ -53,7 +53,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Gpu,
         usage: &["in out {rp 1} {rs 3} {h auto}"],
         does: "non-local means in three dimensions",
-        same_as: "volume path=in names=- | filter.nlm | write.tiff type=same names=keep",
+        same_as: "volume path=in names=- | filter.nlm sigma=0 own=largest | write.tiff type=same names=keep",
         differs: ROUNDS,
         checked: "that it runs and takes noise away",
         run: tif_nlm,
@@ -64,7 +64,8 @@ pub const PROGRAMS: &[Program] = &[
         usage: &["in out {iter 20} {K auto} {dt 0.14} {mode 1}"],
         does: "anisotropic diffusion (Perona-Malik) in three dimensions",
         same_as: "volume path=in names=- | filter.diffusion | write.tiff type=same names=keep",
-        differs: "results do not depend on memory: blocks overlap by as many slices as there are steps",
+        differs: "results do not depend on memory: as many slices as there are steps overlap; dt above 1/6, with which noise would grow, \
+                  is refused; mode 1 is 1 / (1 + (d/K)^2), 0 and 2 are exp(-(d/K)^2)",
         checked: "that it runs and takes noise away",
         run: tif_adf,
     },
@@ -84,8 +85,9 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Gpu,
         usage: &["in out {levels 3} {scale 1.0}"],
         does: "soft thresholds on Haar wavelets in three dimensions (BayesShrink)",
-        same_as: "volume path=in names=- | filter.wavelet | write.tiff type=same names=keep",
-        differs: "odd sizes are right to their last row, column and slice; thresholds are those of the whole volume, not of blocks",
+        same_as: "volume path=in names=- | filter.wavelet shifts=1 | write.tiff type=same names=keep",
+        differs: "odd sizes are right to their last row, column and slice; thresholds are those of the whole volume, not of blocks; the \
+                  noise is the median of the finest coefficients / 0.6745, which edges hardly move",
         checked: "that it runs and takes noise away",
         run: tif_wvd,
     },
@@ -95,8 +97,8 @@ pub const PROGRAMS: &[Program] = &[
         usage: &["in out {rb 2} {rs 3} {sigma auto}"],
         does: "block matching",
         same_as: "volume path=in names=- | filter.block-matching | write.tiff type=same names=keep",
-        differs: "ct-rec's is not BM4D, but a mean of similar patches that comes out differently each time; this is another filter \
-                  for the same purpose, with the same result each time",
+        differs: "ct-rec's is not BM4D, but a mean of similar patches that comes out differently each time; this one is, with cubes of 4 \
+                  voxels whatever rb is, and the same result each time",
         checked: "that it runs and takes noise away; not ct-rec's numbers",
         run: tif_bm4d,
     },
@@ -228,7 +230,7 @@ fn tif_blf(call: &Call) -> Result<()> {
         _ => Some(filter.rough()?.span() / 3.0).filter(|s| *s > 0.0).unwrap_or(0.1),
     };
     let value = filter.number("sigma_i", 2, automatic, [1e-12, 1e12])?;
-    filter.run(&format!("filter.bilateral size_px={size} sigma_px={sigma} sigma_value={value}"))
+    filter.run(&format!("filter.bilateral size_px={size} sigma_px={sigma} sigma={value}"))
 }
 
 fn tif_nlm(call: &Call) -> Result<()> {
@@ -237,7 +239,7 @@ fn tif_nlm(call: &Call) -> Result<()> {
     let search = filter.whole("rs", 1, 3, [1, 15])?;
     let automatic = if filter.is_given(2) { 1.0 } else { (1.2 * filter.rough()?.sigma()).max(1e-12) };
     let h = filter.number("h", 2, automatic, [1e-12, 1e12])?;
-    filter.run(&format!("filter.nlm patch_px={patch} search_px={search} h={h}"))
+    filter.run(&format!("filter.nlm patch_px={patch} search_px={search} h={h} sigma=0 own=largest"))
 }
 
 fn tif_adf(call: &Call) -> Result<()> {
@@ -248,7 +250,7 @@ fn tif_adf(call: &Call) -> Result<()> {
     filter.within("K", contrast, [1e-12, 1e12])?;
     let dt = filter.number("dt", 2, 0.14, [1e-6, 1.0])?;
     let mode = if filter.whole("mode", 3, 1, [0, 2])? == 1 { "rational" } else { "exponential" };
-    filter.run(&format!("filter.diffusion iterations={steps} contrast={contrast} dt={dt} conductance={mode}"))
+    filter.run(&format!("filter.diffusion iterations={steps} k={contrast} dt={dt} conductance={mode}"))
 }
 
 fn tif_tvd(call: &Call) -> Result<()> {
@@ -267,17 +269,22 @@ fn tif_wvd(call: &Call) -> Result<()> {
     let mut filter = Filter::new(call, 2)?;
     let levels = filter.whole("levels", 0, 3, [1, 5])?;
     let scale = filter.number("scale", 1, 1.0, [0.0, 100.0])?;
-    filter.run(&format!("filter.wavelet levels={levels} scale={scale}"))
+    filter.run(&format!("filter.wavelet levels={levels} scale={scale} shifts=1"))
 }
 
 fn tif_bm4d(call: &Call) -> Result<()> {
     let mut filter = Filter::new(call, 3)?;
-    let block = filter.whole("rb", 0, 2, [1, 4])?;
+    filter.whole("rb", 0, 2, [1, 4])?;
     let search = filter.whole("rs", 1, 3, [1, 10])?;
-    let automatic = if filter.is_given(2) { 1.0 } else { filter.rough()?.sigma().max(1e-12) };
-    let sigma = filter.number("sigma", 2, automatic, [1e-12, 1e12])?;
-    call.remark("this is filter.block-matching, not ct-rec's mean of similar patches, which is not BM4D either");
-    filter.run(&format!("filter.block-matching block_px={} search_px={search} sigma={sigma}", 2 * block + 1))
+    let sigma = match filter.is_given(2) {
+        true => filter.number("sigma", 2, 0.0, [1e-12, 1e12])?.to_string(),
+        false => {
+            filter.log.push("sigma auto".into());
+            "auto".into()
+        }
+    };
+    call.remark("this is BM4D (filter.block-matching) with cubes of 4 voxels, whatever rb is; ct-rec's program is another filter");
+    filter.run(&format!("filter.block-matching search_px={search} sigma={sigma}"))
 }
 
 #[cfg(test)]
