@@ -7,7 +7,7 @@ mod programs;
 use ndarray::Array2;
 use programs::{Work, compare, fields, golden, save};
 use std::path::Path;
-use wagiri::io::{GreyTags, SampleType, read_description, read_image, write_image};
+use wagiri::io::{GreyTags, SampleType, read_description, write_image};
 
 #[test]
 fn eight_and_sixteen_bits_are_those_of_ct_rec() {
