@@ -22,6 +22,7 @@ pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
 mod axes;
+mod grey;
 mod names;
 mod projection_sink;
 mod series;
@@ -30,6 +31,7 @@ mod slices;
 mod tiff_sink;
 
 pub use crate::scan::SampleType;
+pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
 pub use names::FileNames;
 pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};

@@ -7,6 +7,7 @@
 mod environment;
 mod filters;
 mod frames;
+mod gaussians;
 mod guide;
 mod install;
 mod offset;
@@ -14,6 +15,8 @@ mod projections;
 mod recon;
 mod series;
 mod slices;
+mod slicewise;
+mod stacking;
 mod volume;
 
 pub use guide::{print_list, print_markdown, print_one};
