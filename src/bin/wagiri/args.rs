@@ -172,6 +172,12 @@ fn with_scan_options(command: Command) -> Command {
         ))
         .arg(option("dataset", "PATH", "HDF5 dataset of the projections"))
         .arg(option("views", "A..B", "Only these projections"))
+        .arg(option(
+            "part",
+            "K/N",
+            "Only scan K of a series of N in one .his file or one numbered series of files; K/N:interleaved if the scans' \
+             frames take turns, K/Nx961 if a scan has 961 frames",
+        ))
 }
 
 fn with_chain_options(command: Command) -> Command {
@@ -244,6 +250,7 @@ pub fn scan_options(m: &ArgMatches) -> Result<ScanOptions> {
         angles: own("angles"),
         dataset: own("dataset"),
         views: range(m, "views")?,
+        part: text(m, "part").map(str::parse).transpose()?,
     })
 }
 
