@@ -20,6 +20,8 @@ pub(crate) struct Sequence {
     pub place: PathBuf,
     /// Each frame is a file of its own.
     pub single_files: bool,
+    /// They are TIFF files.
+    pub tiff: bool,
     pub details: String,
     pub notes: Vec<String>,
     frames: BTreeMap<u32, Arc<Image>>,
@@ -32,7 +34,7 @@ impl Sequence {
         let notes = index.notes(&path);
         let Index { frames, cut_off, details, .. } = index;
         let frames = pick(frames, part).map_err(|e| e.at(path.display()))?;
-        Ok(Sequence { place: path, single_files: false, details, notes, frames, cut_off })
+        Ok(Sequence { place: path, single_files: false, tiff: false, details, notes, frames, cut_off })
     }
     /// Files `stem`, digits, `.tif` or `.img`; `None` if there is none.
     fn of_files(folder: &Path, names: &[String], stem: &str, part: Option<&Part>) -> Result<Option<Self>> {
@@ -62,7 +64,8 @@ impl Sequence {
         };
         let details = format!("{} files {stem}*", files.len());
         let place = folder.to_owned();
-        Ok(Some(Sequence { place, single_files: true, details, notes: Vec::new(), frames, cut_off: None }))
+        let tiff = files.values().next().is_some_and(|name| is_tiff(name));
+        Ok(Some(Sequence { place, single_files: true, tiff, details, notes: Vec::new(), frames, cut_off: None }))
     }
 }
 

@@ -152,8 +152,8 @@ impl Job {
         };
         let frames = sequences.group(&made.sources);
         // A batch file that was written for .img does for TIFF frames too.
-        let tiff = match frames.as_ref().ok().and_then(|frames| frames.first()).filter(|_| single) {
-            Some(image) => is_tiff(&image.file.path.to_string_lossy()),
+        let tiff = match sequences.get(&first.stem).filter(|sequence| sequence.single_files) {
+            Some(sequence) => sequence.tiff,
             None => is_tiff(&made.name) || (extension.is_empty() && names.iter().any(|n| is_tiff(n))),
         };
         let ending = match (tiff, extension.as_str()) {

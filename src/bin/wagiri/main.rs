@@ -6,10 +6,12 @@
 mod args;
 mod commands;
 mod compat;
+mod contact;
 mod job;
 mod json;
 mod picture;
 mod terminal;
+mod zscan;
 
 use std::process::ExitCode;
 
