@@ -2,9 +2,11 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod noise;
 mod range;
 mod to_int;
 pub mod window;
 
+pub use noise::NoiseEstimator;
 pub use range::finite_range;
 pub use to_int::Quantiser;
