@@ -63,6 +63,15 @@ pub struct Zscan {
     record: Record,
 }
 
+/// A slice of a scan with its axis, and what to write under it.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Scan, row, axis.
+    pub caption: String,
+    /// 1/cm.
+    pub slice: Array2<f32>,
+}
+
 /// Makes the progress of a step, given what the step is called.
 pub type Steps<'a> = &'a mut dyn FnMut(&str) -> Progress<'static>;
 
@@ -153,7 +162,7 @@ impl Zscan {
     }
     /// Reconstructs one slice of each scan, with the middle of the detector for an axis where none is known. `None` if the
     /// slices of the same axes were shown before, see [`Zscan::shown`].
-    pub fn look(&mut self, ctx: &Context, steps: Steps) -> Result<Option<Vec<(String, Array2<f32>)>>> {
+    pub fn look(&mut self, ctx: &Context, steps: Steps) -> Result<Option<Vec<Look>>> {
         if self.record.has("look", &self.look_key()) {
             return Ok(None);
         }
@@ -169,7 +178,7 @@ impl Zscan {
                 Some(center) => format!("axis {:.2} px", center.at(row)),
                 None => "axis not found".into(),
             };
-            slices.push((format!("{} row {row}, {how}", name(index)), slice));
+            slices.push(Look { caption: format!("{} row {row}, {how}", name(index)), slice });
         }
         Ok(Some(slices))
     }

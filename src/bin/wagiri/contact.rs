@@ -2,6 +2,7 @@
 
 use crate::picture::{grey, write_text};
 use ndarray::{Array2, s};
+use wagiri::chain::zscan::Look;
 
 /// Largest width and height of a picture on the sheet, and margins, pixels.
 const SIDE: usize = 400;
@@ -11,18 +12,18 @@ const CAPTION: usize = 20;
 const ACROSS: usize = 5;
 
 /// All pictures in lines, in order; each in its own range of grey.
-pub fn sheet(pictures: &[(String, Array2<f32>)]) -> Array2<u8> {
-    let small: Vec<Array2<u8>> = pictures.iter().map(|(_, data)| fitted(&grey(data.view()))).collect();
+pub fn sheet(pictures: &[Look]) -> Array2<u8> {
+    let small: Vec<Array2<u8>> = pictures.iter().map(|look| fitted(&grey(look.slice.view()))).collect();
     let across = (1..=ACROSS).find(|n| n * n >= small.len()).unwrap_or(ACROSS);
     // Captions need room too: 8 pixels a letter.
-    let caption = pictures.iter().map(|(text, _)| 8 * text.chars().count()).max().unwrap_or(0);
+    let caption = pictures.iter().map(|look| 8 * look.caption.chars().count()).max().unwrap_or(0);
     let cell_width = small.iter().map(Array2::ncols).max().unwrap_or(1).max(caption) + MARGIN;
     let cell_height = small.iter().map(Array2::nrows).max().unwrap_or(1) + CAPTION + MARGIN;
     let lines = small.len().div_ceil(across).max(1);
     let mut page = Array2::from_elem((lines * cell_height + MARGIN, across * cell_width + MARGIN), 255u8);
-    for (i, ((text, _), picture)) in pictures.iter().zip(&small).enumerate() {
+    for (i, (look, picture)) in pictures.iter().zip(&small).enumerate() {
         let (top, left) = (MARGIN + i / across * cell_height, MARGIN + i % across * cell_width);
-        write_text(&mut page, text, top + 4, left);
+        write_text(&mut page, &look.caption, top + 4, left);
         let (height, width) = picture.dim();
         let top = top + CAPTION;
         page.slice_mut(s![top..top + height, left..left + width]).assign(picture);
@@ -57,7 +58,8 @@ mod tests {
     #[test]
     fn slices_of_any_size_have_their_place() {
         for (count, size) in [(1, 1), (2, 96), (6, 33), (7, 1000)] {
-            let picture = (String::from("001 row 2, axis 47.50 px"), Array2::from_elem((size, size + 1), 1.0));
+            let slice = Array2::from_elem((size, size + 1), 1.0);
+            let picture = Look { caption: "001 row 2, axis 47.50 px".into(), slice };
             let page = sheet(&vec![picture; count]);
             assert!(
                 page.nrows() > CAPTION && page.ncols() > 8 * 24 && page.iter().any(|v| *v == 0),

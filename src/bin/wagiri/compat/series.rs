@@ -15,7 +15,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["N-shot N-split", "--print N-shot N-split"],
         does: "splits a.his into 001/raw ... and puts conv.bat and output.log there; --print shows the commands instead",
-        same_as: "wagiri zscan a.his OUT --scans N reads the scans where they are",
+        same_as: "wagiri zscan a.his OUT --scans N",
         differs: "does the work itself",
         checked: "folders and frames, in the chain of a z-scan",
         run: spl,
@@ -26,7 +26,7 @@ pub const PROGRAMS: &[Program] = &[
         usage: &["N-shot N-split {radius}", "--print N-shot N-split"],
         does: "moves a000001.tif ... into 001/raw/a001.tif ..., or smooths them there by gf_sd with a radius, and puts \
                conv.bat, adapted to TIFF files, and output.log there",
-        same_as: "wagiri zscan FOLDER OUT --scans N reads the scans where they are",
+        same_as: "wagiri zscan DIR OUT --scans N",
         differs: "conv.bat in the current folder stays as it is; only the command of a line is adapted, not every 'ren' and \
                   'copy' in it; can be repeated after it was stopped",
         checked: "names of frames, conv.bat",
@@ -37,7 +37,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["N-shot N-split {median {sigma}}"],
         does: "the same through tif_mgf, which copies",
-        same_as: "wagiri zscan FOLDER OUT --scans N reads the scans where they are",
+        same_as: "wagiri zscan DIR OUT --scans N",
         differs: "as act_spl",
         checked: "names of frames",
         run: act_spl,
@@ -47,7 +47,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["command ..."],
         does: "runs a command and prints the seconds that it took",
-        same_as: "wagiri run prints its time and what it was spent on",
+        same_as: "wagiri run SCAN OUT",
         differs: "starts the command itself, without a shell: words are passed on as they are; names of ct-rec's programs \
                   are wagiri's",
         checked: "a program of ct-rec",
