@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::geometry::Center;
 use crate::progress::Progress;
-use crate::scan::{Scan, ScanOptions};
+use crate::scan::{SampleType, Scan, ScanOptions};
 use crate::slab::Domain;
 use ndarray::Array2;
 use record::{Record, write_axes};
@@ -219,14 +219,17 @@ impl Zscan {
     pub fn scan_dir(&self, index: usize) -> PathBuf {
         self.dir.join(name(index)).join("rec")
     }
+    /// How ct-rec's users call a volume of the type that is written: `rec`, `rh`, `ro`.
+    fn prefix(&self) -> &'static str {
+        self.options.chain.sample(None).map_or(SampleType::F32, |(sample, _)| sample).prefix()
+    }
     /// Folder of the whole volume.
     pub fn whole_dir(&self) -> PathBuf {
-        self.dir.join("whole").join(self.options.chain.sample_type().prefix())
+        self.dir.join("whole").join(self.prefix())
     }
     /// Folder of the volume in another direction.
     fn cut_dir(&self, cut: &str) -> PathBuf {
-        let prefix = self.options.chain.sample_type().prefix();
-        self.dir.join("whole").join(format!("{prefix}_{cut}"))
+        self.dir.join("whole").join(format!("{}_{cut}", self.prefix()))
     }
     /// Reconstructs all slices of each scan, in 32 bits.
     pub fn reconstruct(&mut self, ctx: &Context, steps: Steps) -> Result<Vec<RunSummary>> {
@@ -254,9 +257,12 @@ impl Zscan {
         }
         let then = self.options.then.trim().trim_matches('|').trim();
         let then = if then.is_empty() { String::new() } else { format!(" | {then}") };
-        let mut chain = Chain::parse(&ctx.registry(), &format!("stack{then} | write.tiff"))?;
-        chain.source.set_text("paths", &dirs.join("\n"))?;
-        for (param, value) in &self.options.stack {
+        // A series of one scan has nothing to be stacked.
+        let several = dirs.len() > 1;
+        let source = if several { "stack" } else { "volume" };
+        let mut chain = Chain::parse(&ctx.registry(), &format!("{source}{then} | write.tiff"))?;
+        chain.locate(Some(Path::new(&dirs.join(";"))), &ScanOptions::default())?;
+        for (param, value) in self.options.stack.iter().filter(|_| several) {
             chain.source.set_text(param, value)?;
         }
         for (info, value) in self.options.chain.write.changed().filter(|(info, _)| info.name != "dir") {

@@ -22,19 +22,23 @@ mod tiff_image;
 pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
+mod axes;
+mod names;
 mod projection_sink;
 mod raw;
+mod series;
 mod sink;
 mod slices;
 mod tiff_sink;
 mod unpack;
 
+pub use crate::scan::SampleType;
+pub use names::FileNames;
 pub use projection_sink::ProjectionSink;
 pub use raw::{FrameMean, RawFrame, RawFrames, write_frame_tiff, write_img};
 pub use sink::{MemorySink, SliceSink};
-pub use slices::open_slices;
-pub(crate) use tiff_sink::file_name;
-pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
+pub use slices::{VolumeOptions, open_slices, open_volume};
+pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
 pub use unpack::{Converted, FrameFormat, convert, unpack};
 
 use crate::error::{Error, Result};
