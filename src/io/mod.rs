@@ -28,6 +28,7 @@ mod series;
 mod sink;
 mod slices;
 mod tiff_sink;
+mod zstack;
 
 pub use crate::scan::SampleType;
 pub use names::FileNames;
@@ -35,6 +36,7 @@ pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::{VolumeOptions, open_slices, open_volume};
 pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
+pub use zstack::{Shift, StackOptions, open_stack};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};

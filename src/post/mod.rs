@@ -7,6 +7,7 @@ pub mod gaussian;
 pub mod median;
 pub mod noise;
 mod range;
+pub mod register;
 pub mod shape;
 mod to_int;
 pub mod unwrap;
