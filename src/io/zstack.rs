@@ -21,7 +21,7 @@ const STRIP: [usize; 2] = [12, 192];
 /// Shift that is looked for there, pixels of the strips.
 const STRIP_SHIFT: usize = 2;
 /// Slices that are compared pixel by pixel.
-const COMPARED: usize = 12;
+const COMPARED: usize = 24;
 /// Below, an overlap is not believed.
 const BELIEVED: f64 = 0.3;
 
