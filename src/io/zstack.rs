@@ -149,7 +149,7 @@ pub fn open_stack(paths: &[PathBuf], options: &StackOptions) -> Result<Scan> {
     Scan::new(Box::new(StackSource { parts, cut: options.cut }), info)
 }
 
-/// A band through the middle of some slices, and means of squares of its pixels.
+/// A band through the middle of slices, as it is and binned.
 struct Strips {
     lines: Range<usize>,
     cols: Range<usize>,
