@@ -20,13 +20,13 @@ pub mod survey;
 mod write;
 
 pub use crate::io::SliceSink;
-pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
+pub use axis::{AxisFound, AxisMethod, AxisOptions, ShiftFound, ShiftOptions, find_axis, find_shift};
 pub use manifest::RECORD;
 pub(crate) use params::parse as parse_param;
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use resume::CHAIN_FILE;
-pub use source::{RAW, SINOGRAMS, SOURCES, VOLUME};
+pub use source::{PROJECTIONS, RAW, SINOGRAMS, SOURCES, VOLUME};
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 pub use write::{ENDS, WRITE_PROJECTIONS, WRITE_TIFF};
 

@@ -44,6 +44,15 @@ pub static SINOGRAMS: StageInfo = StageInfo {
     params: &[PATH, ANGLES],
 };
 
+/// Describes `projections`.
+pub static PROJECTIONS: StageInfo = StageInfo {
+    id: "projections",
+    summary: "Start: finished projections in absorbance, one TIFF image per view, as write.projections makes them",
+    input: Domain::Sinogram,
+    output: Domain::Sinogram,
+    params: &[PATH, ANGLES],
+};
+
 /// Describes `volume`.
 pub static VOLUME: StageInfo = StageInfo {
     id: "volume",
@@ -54,7 +63,7 @@ pub static VOLUME: StageInfo = StageInfo {
 };
 
 /// The words that a chain may start with.
-pub const SOURCES: [&StageInfo; 3] = [&RAW, &SINOGRAMS, &VOLUME];
+pub const SOURCES: [&StageInfo; 4] = [&RAW, &PROJECTIONS, &SINOGRAMS, &VOLUME];
 
 /// The description of the source with data of `domain`.
 pub(super) fn of_domain(domain: Domain) -> &'static StageInfo {
@@ -98,6 +107,7 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
     let domain = source.info().output;
     match domain {
         Domain::Volume => return io::open_slices(path, domain, None),
+        Domain::Sinogram if id == PROJECTIONS.id => return io::open_projections(path, angles(source).as_deref()),
         Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
         Domain::Counts => {}
     }

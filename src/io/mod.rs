@@ -11,6 +11,7 @@ mod hdf5;
 mod hipic;
 mod his;
 mod identity;
+mod image_file;
 mod images;
 mod nexus;
 mod roles;
@@ -19,14 +20,17 @@ mod stack;
 mod tiff_image;
 
 pub use hipic::{HipicOptions, open_hipic};
+pub use image_file::{read_image, write_float, write_slice, write_u16};
 pub use shot_log::{Shot, ShotLog};
 
 mod projection_sink;
+mod projections;
 mod sink;
 mod slices;
 mod tiff_sink;
 
 pub use projection_sink::ProjectionSink;
+pub use projections::open_projections;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::open_slices;
 pub(crate) use tiff_sink::file_name;

@@ -69,7 +69,7 @@ pub fn open_slices(path: &Path, domain: Domain, angles: Option<&str>) -> Result<
     )
 }
 
-fn angles_of(
+pub(super) fn angles_of(
     given: Option<&str>,
     folder: &Path,
     path: &Path,
@@ -90,7 +90,7 @@ fn angles_of(
 }
 
 /// The folder and the images in order; a note if some seem to be missing.
-fn find(path: &Path, notes: &mut Vec<String>) -> Result<(PathBuf, Vec<Arc<Image>>)> {
+pub(super) fn find(path: &Path, notes: &mut Vec<String>) -> Result<(PathBuf, Vec<Arc<Image>>)> {
     let parent = || path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     if path.is_file() {
         return Ok((parent(), pages_of(path)?));

@@ -59,7 +59,7 @@ pub(crate) fn file_name(prefix: &str, z: usize) -> String {
 /// in radians, smallest and largest value), two more (the range) for 8 and 16 bits.
 #[derive(Clone, Debug)]
 pub struct SliceMeta {
-    /// Voxel size, µm.
+    /// Voxel size, µm; 0 if it is unknown.
     pub pixel_um: f64,
     /// Rotation axis.
     pub center: Center,
@@ -71,6 +71,14 @@ pub struct SliceMeta {
     pub artist: String,
     /// File name before the number (`rec`), or `None` for `rec`, `rh`, `ro` by sample type.
     pub prefix: Option<String>,
+}
+
+impl SliceMeta {
+    /// The description of slice `z`, whose smallest and largest value are `range`.
+    pub fn describe(&self, z: usize, range: (f32, f32)) -> String {
+        let (px, ra0) = (self.center.at(z), self.angle_offset_rad);
+        format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", self.pixel_um, self.views, range.0, range.1)
+    }
 }
 
 /// Writes `rec%05d.tif`, `rh%05d.tif` or `ro%05d.tif` into a folder.
@@ -230,15 +238,10 @@ impl TiffSink {
     fn float_path(&self, z: usize) -> PathBuf {
         self.float_dir().join(format!("rec{z:05}.tif"))
     }
-    fn description(&self, z: usize, range: (f32, f32)) -> String {
-        let m = &self.meta;
-        let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
-        format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
-    }
     fn write_int(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
         let q = Quantiser::new(min, max, self.sample.levels())?;
         let range = min_max(&slice);
-        let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, range));
+        let description = format!("{}\t{min:.6}\t{max:.6}", self.meta.describe(z, range));
         let size = (slice.ncols(), slice.nrows());
         let slice_of = (z, range, false);
         if self.sample == SampleType::U16 {
@@ -253,7 +256,7 @@ impl TiffSink {
         let size = (slice.ncols(), slice.nrows());
         let slice = slice.as_standard_layout();
         let data = slice.as_slice().unwrap_or_default();
-        self.write_file::<Gray32Float>((z, range, waiting), size, &self.description(z, range), data)
+        self.write_file::<Gray32Float>((z, range, waiting), size, &self.meta.describe(z, range), data)
     }
     fn write_file<C: ColorType>(
         &mut self,
@@ -410,7 +413,9 @@ where
     let mut encoder = TiffEncoder::new(&mut writer).map_err(failed)?;
     let mut image = encoder.new_image::<C>(width as u32, height as u32).map_err(failed)?;
     image.rows_per_strip(rows_per_strip).map_err(failed)?;
-    image.resolution(ResolutionUnit::Centimeter, per_cm);
+    if meta.pixel_um > 0.0 {
+        image.resolution(ResolutionUnit::Centimeter, per_cm);
+    }
     let tags = image.encoder();
     tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;
     tags.write_tag(Tag::PlanarConfiguration, 1u16).map_err(failed)?;
