@@ -54,11 +54,14 @@ pub fn find_shift(
     let mut search = ShiftSearch::new([shape.rows, shape.cols])?;
     let frames = Frames::new(scan, (0..shape.rows).collect(), &options.normalise)?;
     let average = options.average.max(1);
+    // Both views of a pair, each with what makes it absorbance.
+    let pair_bytes = 2 * 5 * 4 * (shape.rows * shape.cols) as u64;
+    let at_once = ((ctx.memory_bytes() / pair_bytes.max(1)) as usize).clamp(1, ctx.threads());
     let groups: Vec<&[Pair]> = pairs.chunks(average).step_by(options.stride.max(1)).collect();
     for (done, group) in groups.iter().enumerate() {
         progress.report(done, groups.len(), done as f64 / groups.len() as f64)?;
         let mut sums = [Array2::<f64>::zeros((shape.rows, shape.cols)), Array2::zeros((shape.rows, shape.cols))];
-        for some in group.chunks(ctx.threads()) {
+        for some in group.chunks(at_once) {
             let read = |view: usize| frames.absorbance(Frame::View(view), frames.beam(view));
             let both = |pair: &Pair| Ok([read(pair.first)?, read(pair.second)?]);
             let read: Vec<Result<[Array2<f32>; 2]>> = ctx.pool().install(|| some.par_iter().map(both).collect());

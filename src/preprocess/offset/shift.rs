@@ -6,7 +6,7 @@ use super::PLACE;
 use crate::error::{Error, Result};
 use crate::preprocess::center::parabola;
 use crate::preprocess::fft_len;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1};
 use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
@@ -170,33 +170,44 @@ impl ShiftSearch {
 /// Gaussian of standard deviation `sigma_px` along rows and columns, cut off at three of them, weights renormalised at the
 /// borders; 0 changes nothing.
 pub fn smooth(pool: &rayon::ThreadPool, image: ArrayView2<f32>, sigma_px: f64) -> Array2<f32> {
-    if sigma_px.is_nan() || sigma_px <= 0.0 {
+    if sigma_px.is_nan() || sigma_px <= 0.0 || image.is_empty() {
         return image.to_owned();
     }
     let reach = (3.0 * sigma_px).ceil().min(1e6) as usize;
     let weights: Vec<f64> = (0..=reach).map(|k| (-0.5 * (k as f64 / sigma_px).powi(2)).exp()).collect();
-    let along = |image: ArrayView2<f32>| {
-        let mut out = Array2::zeros(image.raw_dim());
-        let lines: Vec<_> = out.outer_iter_mut().zip(image.outer_iter()).collect();
-        pool.install(|| {
-            lines.into_par_iter().for_each(|(mut out, line)| {
-                let line: Vec<f64> = line.iter().map(|v| f64::from(*v)).collect();
-                for (x, out) in out.iter_mut().enumerate() {
-                    let near = x.saturating_sub(reach)..(x + reach + 1).min(line.len());
-                    let (mut sum, mut norm) = (0.0, 0.0);
-                    for (k, value) in near.clone().zip(&line[near]) {
-                        let weight = weights[k.abs_diff(x)];
-                        sum += weight * value;
-                        norm += weight;
-                    }
-                    *out = (sum / norm) as f32;
-                }
-            });
-        });
-        out
+    let norms = |n: usize| -> Vec<f64> {
+        let norm = |x: usize| (x.saturating_sub(reach)..(x + reach + 1).min(n)).map(|k| weights[k.abs_diff(x)]).sum();
+        (0..n).map(norm).collect()
     };
-    let rows = along(image);
-    along(rows.t()).reversed_axes()
+    // A shift at a time, so that the inner loop runs over whole lines.
+    let add = |sum: &mut [f64], line: &[f32], weight: f64| {
+        sum.iter_mut().zip(line).for_each(|(sum, v)| *sum += weight * f64::from(*v));
+    };
+    let (rows, cols) = image.dim();
+    let (norm_x, norm_y) = (norms(cols), norms(rows));
+    let image = image.as_standard_layout();
+    let along = |y: usize| -> Vec<f32> {
+        let line = image.row(y).to_vec();
+        let mut sum = vec![0.0; cols];
+        add(&mut sum, &line, weights[0]);
+        for k in 1..=reach.min(cols - 1) {
+            add(&mut sum[k..], &line, weights[k]);
+            add(&mut sum, &line[k..], weights[k]);
+        }
+        sum.iter().zip(&norm_x).map(|(sum, norm)| (sum / norm) as f32).collect()
+    };
+    let lines: Vec<Vec<f32>> = pool.install(|| (0..rows).into_par_iter().map(along).collect());
+    let across = |(y, mut out): (usize, ArrayViewMut1<f32>)| {
+        let mut sum = vec![0.0; cols];
+        for k in y.saturating_sub(reach)..(y + reach + 1).min(rows) {
+            add(&mut sum, &lines[k], weights[k.abs_diff(y)]);
+        }
+        out.iter_mut().zip(&sum).for_each(|(out, sum)| *out = (sum / norm_y[y]) as f32);
+    };
+    let mut out = Array2::zeros((rows, cols));
+    let all: Vec<_> = out.outer_iter_mut().enumerate().collect();
+    pool.install(|| all.into_par_iter().for_each(across));
+    out
 }
 
 #[cfg(test)]

@@ -104,7 +104,10 @@ pub fn rec2rec(call: &Call) -> Result<()> {
                 && one.meta.views == slice.meta.views
                 && one.meta.pixel_um == slice.meta.pixel_um
         };
-        if together.len() == TOGETHER || !together.first().is_none_or(fits) {
+        // Slices, their successors, and sinograms of both.
+        let bytes = 8 * 4 * slice.image.len().max(slice.meta.views * slice.image.ncols()) as u64;
+        let most = ((context.memory_bytes() / bytes) as usize).clamp(1, TOGETHER);
+        if together.len() >= most || !together.first().is_none_or(fits) {
             make_again(call, &context, std::mem::take(&mut together), to)?;
         }
         together.push(slice);

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::environment::context;
+use super::recon::apart;
 use crate::terminal::say;
 use ndarray::Array2;
 use std::path::Path;
@@ -30,6 +31,9 @@ pub fn hp2do(call: &Call) -> Result<()> {
         })?,
         _ => return Err(call.usage()),
     };
+    if let Some(image) = image {
+        args[..6].iter().try_for_each(|frame| apart(Path::new(frame), image))?;
+    }
     let frames = args[..6].iter().map(|name| read_image(Path::new(name))).collect::<Result<Vec<_>>>()?;
     let [dark0, beam0, view0, dark1, beam1, view1] = [0, 1, 2, 3, 4, 5].map(|i| frames[i].view());
     let [first, second] =

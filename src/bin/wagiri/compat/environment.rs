@@ -61,23 +61,27 @@ pub fn black() -> String {
     format!("floor_counts={floor} black_fraction={fraction}")
 }
 
-/// Compute threads: `CBP_THREADS`, or `OMP_NUM_THREADS` as far as there are cores. ct-rec has threads for each of them, and
-/// far more than cores by default.
-fn threads() -> Option<usize> {
-    let asked = |name| {
+/// Compute threads from the variables of these names, the first that is there. ct-rec has threads for each of them, by default
+/// far more than cores; here more than cores are asked for by `CBP_THREADS` alone.
+fn threads(names: &[&str]) -> Option<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    names.iter().find_map(|name| {
         let threads = whole(name);
         if threads.is_none() && variable(name).is_some() {
             log::warn!("{name} must be a whole number of at least 1: not used");
         }
-        threads
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    asked("CBP_THREADS").or_else(|| asked("OMP_NUM_THREADS").map(|threads| threads.min(cores)))
+        threads.map(|threads| if *name == "CBP_THREADS" { threads } else { threads.min(cores) })
+    })
 }
 
-/// Threads, and memory from the `HPTG_` variables.
+/// Threads from `CBP_THREADS` or `OMP_NUM_THREADS`, and memory from the `HPTG_` variables.
 pub fn context() -> Result<Context> {
-    let threads = threads();
+    context_with(&["CBP_THREADS", "OMP_NUM_THREADS"])
+}
+
+/// [`context`] with threads from other variables.
+pub fn context_with(names: &[&str]) -> Result<Context> {
+    let threads = threads(names);
     let limit = variable("HPTG_MEM_LIMIT_MB").map(|t| leading_number("HPTG_MEM_LIMIT_MB", &t));
     let memory_bytes = limit.filter(|mb| *mb > 0.0).map(|mb| (mb * 1048576.0) as u64);
     let context = Context::new(ContextOptions { threads, memory_bytes, ..ContextOptions::default() })?;

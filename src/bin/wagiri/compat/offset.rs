@@ -1,6 +1,6 @@
 //! Programs for offset scans over a full turn: ofct_DO, ofct_srec, ofct_rec, of_sinog, ofsfa.
 
-use super::environment::{black, context, hipic_options, kernel_size, plain_options, variable, whole};
+use super::environment::{black, context, context_with, hipic_options, kernel_size, plain_options, variable, whole};
 use super::environment::{floor_counts, leading_number};
 use super::projections::{SinogramFile, write_sinogram};
 use super::recon::{apart, chain_at, chunks, layer, of_ct_rec, one_slice, print_remarks, volume};
@@ -27,7 +27,7 @@ pub const PROGRAMS: &[Program] = &[
     Program {
         stem: "ofct_DO",
         variants: Variants::Gpu,
-        usage: &["raw {stride}, with _g raw {navg {stride}}"],
+        usage: &["raw {stride}", "raw {navg {stride}} (with _g)"],
         does: "the axis Rc (half a pixel right of the axis) and the shift Oy along it, from opposite frames",
         same_as: "wagiri center raw --method overlap",
         differs: "the axis is that of wagiri's own search where it is sure of it: ct-rec's takes air on air for agreement, \
@@ -106,12 +106,13 @@ fn full_turn(call: &Call, path: &Path, hipic: HipicOptions) -> Result<Scan> {
 }
 
 /// The stages up to stitched sinograms; `rc` as ct-rec counts it, half a pixel right of the axis.
-fn stitched(call: &Call, rc: f64, oy: f64, normalise: &str) -> String {
-    call.remark(format!(
-        "axis {} px, that of the stitching; ct-rec reconstructs about one a pixel right of it",
-        rc - 0.5
-    ));
+fn stitched(rc: f64, oy: f64, normalise: &str) -> String {
     format!("normalise {} {normalise} | offset.stitch center_px={} shift_rows={oy} |", black(), rc - 0.5)
+}
+
+/// The remark on the axis that belongs to `rc`.
+fn axis(rc: f64) -> String {
+    format!("axis {} px, that of the stitching; ct-rec reconstructs about one a pixel right of it", rc - 0.5)
 }
 
 fn ofct_do(call: &Call) -> Result<()> {
@@ -127,8 +128,7 @@ fn ofct_do(call: &Call) -> Result<()> {
     let raw = Path::new(&call.args[0]);
     let smooth_px = variable("OFCT_DO_SMOOTH").map_or(10.0, |text| leading_number("OFCT_DO_SMOOTH", &text)).max(0.0);
     let scan = full_turn(call, raw, hipic_options()?)?;
-    // THREADS of ct-rec are pairs of frames in memory.
-    let context = context()?;
+    let context = context_with(&["THREADS"])?;
     let normalise = NormaliseOptions { floor_counts: floor_counts(), ..NormaliseOptions::default() };
     let options = AxisOptions { method: AxisMethod::Overlap, normalise, ..AxisOptions::default() };
     let own = find_axis(&context, &scan, &options, &mut silent()).map(|found| found.center.at(0));
@@ -192,7 +192,8 @@ fn ofct_srec(call: &Call) -> Result<()> {
     let before = if compat {
         format!("normalise {} | offset.stitch rule=ct-rec center_px={} shift_rows={oy} |", black(), rc.trunc())
     } else {
-        stitched(call, rc, oy, "")
+        call.remark(axis(rc));
+        stitched(rc, oy, "")
     };
     let chain = chain_at(&own, "auto", pixel_um, turn_rad.to_degrees(), &before, "direct")?;
     let context = context()?;
@@ -238,7 +239,8 @@ fn ofct_rec(call: &Call) -> Result<()> {
     let turn_deg = if call.args.len() > 3 { call.number("angle", 3)? } else { 0.0 };
     let scan = full_turn(call, Path::new("."), plain_options())?;
     let rows = layer(call, 0, &scan)?;
-    let chain = chain_at(call, "auto", pixel_um, turn_deg, &stitched(call, center, 0.0, "black=row"), "direct")?;
+    call.remark(axis(center));
+    let chain = chain_at(call, "auto", pixel_um, turn_deg, &stitched(center, 0.0, "black=row"), "direct")?;
     one_slice(call, &chain, &context()?, &scan, rows, "ct_rec_tif")
 }
 
@@ -250,11 +252,11 @@ fn of_sinog(call: &Call) -> Result<()> {
     let every = if call.args.len() > 2 { call.whole("ndiv", 2, 1)? as usize } else { 1 };
     let scan = full_turn(call, Path::new("."), plain_options())?;
     let rows = layer(call, 0, &scan)?;
-    let (width, axis) = wagiri::preprocess::offset::stitched(scan.shape().cols, center - 0.5)?;
-    let text = stitched(call, center, 0.0, "black=row");
+    let (width, middle) = wagiri::preprocess::offset::stitched(scan.shape().cols, center - 0.5)?;
+    let text = stitched(center, 0.0, "black=row");
     let chain = Chain::parse(&Registry::built_in(), text.trim_end_matches([' ', '|']))?;
     let size = [scan.shape().views / 2, width];
-    let file = SinogramFile { layer: rows.start, axis, every };
+    let file = SinogramFile { layer: rows.start, axis: middle, every };
     write_sinogram(call, &chain, &context()?, &scan, size, &file)
 }
 

@@ -140,7 +140,7 @@ pub fn one_slice(
 ) -> Result<()> {
     let (here, file) = (Path::new("."), format!("rec{:05}.tif", rows.start));
     let options = RunOptions { rows: Some(rows), artist: Some(artist.into()), ..of_ct_rec() };
-    let summary = chain.run(context, scan, here, &options, &mut progress(&call.program.pattern()))?;
+    let summary = chain.run(context, scan, here, &options, &mut progress(call.program.stem))?;
     print_remarks(&summary.remarks);
     say!("{file}\t{}", read_description(&here.join(&file))?);
     call.log_command(Path::new(".."), &format!("   % kernel_size {}", kernel_size()));
@@ -259,7 +259,7 @@ pub fn volume(
     artist: &str,
 ) -> Result<RunSummary> {
     let options = RunOptions { rows, slab_rows: whole("HPTG_CHUNK_ROWS"), artist: Some(artist.into()), ..of_ct_rec() };
-    let summary = chain.run(context, scan, rec, &options, &mut progress(&call.program.pattern()))?;
+    let summary = chain.run(context, scan, rec, &options, &mut progress(call.program.stem))?;
     print_remarks(&summary.remarks);
     for z in summary.rows.clone() {
         say!("{z}\t{}", read_description(&rec.join(format!("rec{z:05}.tif")))?);
