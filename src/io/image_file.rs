@@ -39,15 +39,24 @@ pub fn write_u16(path: &Path, image: ArrayView2<u16>, text: &str, artist: &str) 
 
 /// Writes a single slice with the description of ct-rec's slices; `z` is its row, for the axis.
 pub fn write_slice(path: &Path, slice: ArrayView2<f32>, z: usize, meta: &SliceMeta) -> Result<()> {
-    let fold = |(lo, hi): (f32, f32), v: &f32| (lo.min(*v), hi.max(*v));
-    let range = slice.iter().fold((f32::INFINITY, f32::NEG_INFINITY), fold);
+    let fold = |(lo, hi): (f64, f64), v: &f32| (lo.min((*v).into()), hi.max((*v).into()));
+    let range = slice.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold);
     write::<Gray32Float>(path, slice, &meta.describe(z, range), meta)
 }
 
 /// Nothing is known of the pixel.
 fn unknown(artist: &str) -> SliceMeta {
     let (center, artist) = (Center::Fixed(0.0), artist.to_owned());
-    SliceMeta { pixel_um: 0.0, center, views: 0, angle_offset_rad: 0.0, artist, prefix: None }
+    SliceMeta {
+        pixel_um: 0.0,
+        center,
+        views: 0,
+        angle_offset_rad: 0.0,
+        artist,
+        names: None,
+        levels: None,
+        described: true,
+    }
 }
 
 fn write<C: ColorType>(path: &Path, image: ArrayView2<C::Inner>, text: &str, meta: &SliceMeta) -> Result<()>

@@ -23,18 +23,22 @@ pub use hipic::{HipicOptions, open_hipic};
 pub use image_file::{read_image, write_float, write_slice, write_u16};
 pub use shot_log::{Shot, ShotLog};
 
+mod axes;
+mod names;
 mod projection_sink;
 mod projections;
+mod series;
 mod sink;
 mod slices;
 mod tiff_sink;
 
+pub use crate::scan::SampleType;
+pub use names::FileNames;
 pub use projection_sink::ProjectionSink;
 pub use projections::open_projections;
 pub use sink::{MemorySink, SliceSink};
-pub use slices::open_slices;
-pub(crate) use tiff_sink::file_name;
-pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
+pub use slices::{VolumeOptions, open_slices, open_volume};
+pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};

@@ -3,7 +3,8 @@
 //! Must not know: how pixels are read, what is done with them.
 
 use super::images::Parts;
-use super::slices::{angles_of, find};
+use super::series::{Series, find};
+use super::slices::angles_of;
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanInfo, ScanOptions};
 use crate::slab::Domain;
@@ -16,8 +17,8 @@ use std::path::Path;
 /// with a remark. Unless angles come from a file, a number that is left out in the series is an error: the angles behind it
 /// would be wrong.
 pub fn open_projections(path: &Path, angles: Option<&str>) -> Result<Scan> {
-    let mut notes = Vec::new();
-    let (folder, images) = find(path, &mut notes)?;
+    let Series { folder, images, note, .. } = find(path)?;
+    let mut notes: Vec<String> = note.into_iter().collect();
     if let Some(gap) = notes.first().filter(|_| angles.is_none_or(|text| text.parse::<f64>().is_ok())) {
         let gap = gap.split(':').next().unwrap_or_default();
         return Err(Error::format(

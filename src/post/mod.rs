@@ -2,9 +2,15 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod edges;
+pub mod gaussian;
+pub mod median;
+pub mod noise;
 mod range;
+pub mod shape;
 mod to_int;
-pub mod window;
+pub mod unwrap;
 
+pub use noise::NoiseEstimator;
 pub use range::finite_range;
 pub use to_int::Quantiser;

@@ -3,10 +3,13 @@
 mod fbp;
 mod normalise;
 mod offset;
+mod paste;
 mod projection;
 mod repair;
 mod rings;
-mod volume;
+mod rows;
+mod shape;
+mod smooth;
 mod whole;
 mod window;
 
@@ -29,7 +32,9 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(smooth::STAGES));
+    all.extend(each(shape::STAGES));
+    all.extend(each([paste::PasteFactory]));
     all
 }
 

@@ -67,7 +67,16 @@ pub fn sf_rec(call: &Call) -> Result<()> {
     print_remarks(&summary.remarks);
     let center = Center::Fixed(center);
     let artist = "p_rec".to_owned();
-    let meta = SliceMeta { pixel_um, center, views, angle_offset_rad: turn_rad, artist, prefix: None };
+    let meta = SliceMeta {
+        pixel_um,
+        center,
+        views,
+        angle_offset_rad: turn_rad,
+        artist,
+        names: None,
+        levels: None,
+        described: true,
+    };
     write_slice(to, sink.volume.index_axis(Axis(0), 0), 0, &meta)?;
     say!("{}\t{}", to.display(), read_description(to)?);
     call.log_command(Path::new(".."), "");
@@ -163,7 +172,9 @@ fn read_slice(call: &Call, folder: &Path, name: &str, views: Option<usize>) -> R
         views,
         angle_offset_rad: made.map_or(0.0, |m| m.angle_offset_rad),
         artist: "rec2rec".into(),
-        prefix: None,
+        names: None,
+        levels: None,
+        described: true,
     };
     Ok(Some(Slice { name: name.to_owned(), image, meta }))
 }

@@ -297,7 +297,9 @@ fn ofsfa(call: &Call) -> Result<()> {
             views: scan.shape().views / 2,
             angle_offset_rad: 0.0,
             artist: "ofct_srec".into(),
-            prefix: None,
+            names: None,
+            levels: None,
+            described: true,
         };
         let path = folder.join(format!("{rc:05}.tif"));
         write_slice(&path, sink.volume.index_axis(ndarray::Axis(0), 0), 0, &meta)?;
