@@ -136,7 +136,7 @@ fn a_sinogram_becomes_a_slice() {
     let turned = Ellipse { x: disc.x * cos - disc.y * sin, y: disc.x * sin + disc.y * cos, ..disc };
     has_disc(&image(&raw.join("one.tif")), &turned, DISC);
     assert_eq!(last_line(dir.path()), "sf_rec_t_c s00002.tif one.tif 10 46.5 0.5 ");
-    assert!(fails(&raw, &["sf_rec_t_c", "s00002.tif", "s00002.tif"]).contains("input itself"));
+    assert!(fails(&raw, &["sf_rec_t_c", "s00002.tif", "s00002.tif"]).contains("is an input"));
     assert!(fails(&raw, &["sf_rec_t_c", "s00002.tif", "no/one.tif"]).contains("one.tif"));
 }
 
@@ -155,9 +155,7 @@ fn slices_come_back_without_their_ring() {
             2.0 * edge + if (r - 35.0).abs() < 0.6 { ring } else { 0.0 }
         })
     };
-    let write = |name: &str, image: &Array2<f32>, text: &str| {
-        wagiri::io::write_float(&rec.join(name), image.view(), text, "test").expect("a slice")
-    };
+    let write = |name: &str, image: &Array2<f32>, text: &str| write_float(&rec.join(name), image, text);
     let text = "10.000000\t46.500000\t300\t0.500000\t0.000000\t2.000000";
     write("rec00003.tif", &make(0.2), text);
     write("rec00004.tif", &make(0.0), text);
@@ -288,7 +286,7 @@ fn whatever_is_wrong_a_sentence_says_so_and_the_input_stays() {
     fs::create_dir(&mixed).expect("a folder");
     for (name, rows) in [("p00001.tif", 3), ("p00002.tif", 4), ("p00003.tif", 3)] {
         let image = Array2::<f32>::zeros((rows, 32));
-        wagiri::io::write_float(&mixed.join(name), image.view(), "0\t0", "test").expect("an image");
+        write_float(&mixed.join(name), &image, "0\t0");
     }
     assert!(run("p_rec_t_c", "IN OUT 10 15.5 0", ".", "mixed", "out").contains("p00002.tif"));
     // The input as output; a file in the way of the output folder.
@@ -298,7 +296,7 @@ fn whatever_is_wrong_a_sentence_says_so_and_the_input_stays() {
     {
         let input = if *program == "p_rec_t_c" { "mixed" } else { "good" };
         let before = names(&dir.path().join(input));
-        assert!(run(program, words, place, input, input).contains("input itself"), "{program}");
+        assert!(run(program, words, place, input, input).contains("is an input"), "{program}");
         if *program != "rec2rec_c" && *program != "p_rec_t_c" {
             run(program, words, place, input, "file");
         }

@@ -55,7 +55,7 @@ fn hp2do_prints_the_axis_of_each_row_and_a_line() {
     let words: Vec<&str> = ["hp2DO"].into_iter().chain(frames).chain(["30"]).collect();
     assert_eq!(ok(dir.path(), &words).lines().last().expect("a line").split('\t').count(), 3);
     let words: Vec<&str> = ["hp2DO"].into_iter().chain(frames).chain(["q002.img"]).collect();
-    assert!(fails(dir.path(), &words).contains("input itself"));
+    assert!(fails(dir.path(), &words).contains("is an input"));
     for bad in [["4", "400"].as_slice(), &["5", "4"], &["101"], &["a", "b"]] {
         let words: Vec<&str> = ["hp2DO"].into_iter().chain(frames).chain(bad.iter().copied()).collect();
         fails(dir.path(), &words);

@@ -191,7 +191,7 @@ fn whatever_is_wrong_a_sentence_says_so() {
     }
     assert!(fails(dir.path(), &["ofct_srec_t_c", "nowhere", "25.5", "0"]).contains("nowhere"));
     assert!(fails(dir.path(), &["ofct_DO", "nowhere"]).contains("nowhere"));
-    assert!(fails(dir.path(), &["ofct_srec_t_c", "raw", "25.5", "0", "-", "10", "0", "raw"]).contains("input itself"));
+    assert!(fails(dir.path(), &["ofct_srec_t_c", "raw", "25.5", "0", "-", "10", "0", "raw"]).contains("is an input"));
     assert!(fails(dir.path(), &["ofct_srec_t_c", "raw", "99", "0", "-", "10", "0", "out"]).contains("axis"));
     assert!(
         fails(dir.path(), &["ofct_srec_t_c", "--ct-rec-compat", "raw", "0", "0", "-", "10", "0", "out"]).contains("Rc")

@@ -32,7 +32,7 @@ pub enum Levels {
 /// in radians, smallest and largest value), two more (the range) for 8 and 16 bits.
 #[derive(Clone, Debug)]
 pub struct SliceMeta {
-    /// Voxel size, µm; 0 if it is unknown.
+    /// Voxel size, µm.
     pub pixel_um: f64,
     /// Rotation axis.
     pub center: Center,
@@ -414,9 +414,7 @@ where
     let mut encoder = TiffEncoder::new(&mut writer).map_err(failed)?;
     let mut image = encoder.new_image::<C>(width as u32, height as u32).map_err(failed)?;
     image.rows_per_strip(rows_per_strip).map_err(failed)?;
-    if meta.pixel_um > 0.0 {
-        image.resolution(ResolutionUnit::Centimeter, per_cm);
-    }
+    image.resolution(ResolutionUnit::Centimeter, per_cm);
     let tags = image.encoder();
     if meta.described {
         tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;

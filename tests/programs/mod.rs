@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use wagiri::geometry::uniform_angles;
-use wagiri::io::{read_description, read_image};
+use wagiri::io::{GreyTags, SampleType, read_description, read_slice, write_image};
 
 pub const DARK: u16 = 100;
 pub const BEAM: u16 = 60_100;
@@ -105,7 +105,12 @@ pub fn fails(folder: &Path, words: &[&str]) -> String {
 }
 
 pub fn image(path: &Path) -> Array2<f32> {
-    read_image(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    read_slice(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+pub fn write_float(path: &Path, image: &Array2<f32>, text: &str) {
+    let tags = GreyTags { description: Some(text), artist: "test", pixel_um: None };
+    write_image(path, image.view(), SampleType::F32, &tags).expect("an image");
 }
 
 pub fn fields(path: &Path) -> Vec<f64> {

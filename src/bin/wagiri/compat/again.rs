@@ -2,14 +2,15 @@
 
 use super::Call;
 use super::environment::{context, kernel_size};
-use super::recon::{apart, axis_and_rows, chain, chain_at, chunks, of_ct_rec, print_remarks, volume};
+use super::frames::refuse_same;
+use super::recon::{axis_and_rows, chain, chain_at, chunks, of_ct_rec, print_remarks, volume, write_slice};
 use crate::terminal::{progress, say, silent};
 use ndarray::{Array2, Array3, Axis, s};
 use std::f64::consts::PI;
 use std::fs;
 use std::path::Path;
 use wagiri::geometry::{Center, uniform_angles};
-use wagiri::io::{MemorySink, SliceMeta, open_projections, open_slices, read_description, read_image, write_slice};
+use wagiri::io::{MemorySink, SliceMeta, open_projections, open_slices, read_description, read_image};
 use wagiri::preprocess::center::rmsd;
 use wagiri::scan::{CountType, Frame, MemoryRows};
 use wagiri::{Context, Domain, Error, Result, Scan};
@@ -24,7 +25,7 @@ pub fn p_rec(call: &Call) -> Result<()> {
         _ => return Err(call.usage()),
     };
     let (images, rec) = (Path::new(&call.args[0]), Path::new(&call.args[1]));
-    apart(images, rec)?;
+    refuse_same(call, images, rec)?;
     let (pixel_um, turn_rad) = (call.number("Dr", 2)?, call.number("RA0", call.args.len() - 1)?);
     if !images.is_dir() {
         return Err(Error::not_found(images.display(), "no such folder"));
@@ -43,8 +44,8 @@ pub fn sf_rec(call: &Call) -> Result<()> {
         return Err(call.usage());
     }
     let (from, to) = (Path::new(&call.args[0]), Path::new(&call.args[1]));
-    apart(from, to)?;
-    let sinogram = read_image(from)?;
+    refuse_same(call, from, to)?;
+    let sinogram = read_image(from)?.pixels;
     let (views, cols) = sinogram.dim();
     let (pixel_um, center, turn_rad) = match call.args.len() {
         5 => (call.number("Dr", 2)?, call.number("RC", 3)?, call.number("RA0", 4)?),
@@ -95,7 +96,7 @@ pub fn rec2rec(call: &Call) -> Result<()> {
         return Err(call.usage());
     }
     let (from, to) = (Path::new(&call.args[0]), Path::new(&call.args[1]));
-    apart(from, to)?;
+    refuse_same(call, from, to)?;
     let views = if call.args.len() > 2 { Some(call.whole("Nt", 2, 1)? as usize) } else { None };
     let names = slices_in(from)?;
     if names.is_empty() {

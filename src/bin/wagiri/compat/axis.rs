@@ -2,11 +2,11 @@
 
 use super::Call;
 use super::environment::context;
-use super::recon::apart;
+use super::frames::refuse_same;
 use crate::terminal::say;
 use ndarray::Array2;
 use std::path::Path;
-use wagiri::io::{read_image, write_u16};
+use wagiri::io::{RawFrames, write_frame_tiff};
 use wagiri::preprocess::mirror::{MirrorRow, absorbance, fit_rows, mirror_rows};
 use wagiri::{Error, Result};
 
@@ -32,12 +32,12 @@ pub fn hp2do(call: &Call) -> Result<()> {
         _ => return Err(call.usage()),
     };
     if let Some(image) = image {
-        args[..6].iter().try_for_each(|frame| apart(Path::new(frame), image))?;
+        args[..6].iter().try_for_each(|frame| refuse_same(call, Path::new(frame), image))?;
     }
-    let frames = args[..6].iter().map(|name| read_image(Path::new(name))).collect::<Result<Vec<_>>>()?;
-    let [dark0, beam0, view0, dark1, beam1, view1] = [0, 1, 2, 3, 4, 5].map(|i| frames[i].view());
-    let [first, second] =
-        [(view0, dark0, beam0), (view1, dark1, beam1)].map(|(view, dark, beam)| absorbance(view, dark, beam));
+    let frames = args[..6].iter().map(|name| RawFrames::open(Path::new(name))?.read(0)).collect::<Result<Vec<_>>>()?;
+    let [dark0, beam0, view0, dark1, beam1, view1] = [0, 1, 2, 3, 4, 5].map(|i| frames[i].pixels.mapv(f32::from));
+    let [first, second] = [(view0, dark0, beam0), (view1, dark1, beam1)]
+        .map(|(view, dark, beam)| absorbance(view.view(), dark.view(), beam.view()));
     let (first, second) = (first?, second?);
     let (rows, cols) = first.dim();
     let range = match &lines {
@@ -68,7 +68,7 @@ pub fn hp2do(call: &Call) -> Result<()> {
         // Black is no difference, white the largest.
         let most = curves.iter().fold(0.0, |most: f64, v| most.max(*v));
         let map = curves.mapv(|v| (65535.0 * v / most.max(f64::MIN_POSITIVE)).round() as u16);
-        write_u16(path, map.view(), &format!("0.000000\t{most:.6}"), "hp2DO")?;
+        write_frame_tiff(path, map.view(), &format!("0.000000\t{most:.6}"), "hp2DO")?;
     }
     Ok(())
 }

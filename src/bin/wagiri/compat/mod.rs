@@ -6,20 +6,26 @@
 
 mod again;
 mod axis;
+mod batch;
 mod environment;
 mod filters;
 mod frames;
+mod gaussians;
 mod guide;
 mod install;
 mod offset;
+mod own;
 mod projections;
 mod recon;
 mod series;
 mod slices;
+mod slicewise;
+mod stacking;
 mod volume;
 
 pub use guide::{print_list, print_markdown, print_one};
 pub use install::install;
+pub use own::AS;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -59,7 +65,7 @@ pub enum Variants {
 }
 
 /// All programs by group, in the order of the guide.
-const GROUPS: [(&str, &[Program]); 8] = [
+const GROUPS: [(&str, &[Program]); 9] = [
     ("Reconstruction", recon::PROGRAMS),
     ("Offset scans", offset::PROGRAMS),
     ("Sinograms and projections", projections::PROGRAMS),
@@ -68,6 +74,7 @@ const GROUPS: [(&str, &[Program]); 8] = [
     ("Volumes of 8 and 16 bits", slices::PROGRAMS),
     ("Raw frames", frames::PROGRAMS),
     ("Series of scans", series::PROGRAMS),
+    ("Batches over series", batch::PROGRAMS),
 ];
 
 fn programs() -> impl Iterator<Item = &'static Program> {

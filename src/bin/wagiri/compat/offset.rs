@@ -2,8 +2,9 @@
 
 use super::environment::{black, context, context_with, hipic_options, kernel_size, plain_options, variable, whole};
 use super::environment::{floor_counts, leading_number};
+use super::frames::refuse_same;
 use super::projections::{SinogramFile, write_sinogram};
-use super::recon::{apart, chain_at, chunks, layer, of_ct_rec, one_slice, print_remarks, volume};
+use super::recon::{chain_at, chunks, layer, of_ct_rec, one_slice, print_remarks, volume, write_slice};
 use super::{Call, Program, Variants};
 use crate::terminal::{progress, say, silent};
 use std::fs;
@@ -11,7 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 use wagiri::chain::{AxisMethod, AxisOptions, Registry, ShiftOptions, find_axis, find_shift};
 use wagiri::geometry::{Center, covered_deg};
-use wagiri::io::{HipicOptions, MemorySink, SliceMeta, open_hipic, write_slice};
+use wagiri::io::{HipicOptions, MemorySink, SliceMeta, open_hipic};
 use wagiri::preprocess::NormaliseOptions;
 use wagiri::scan::{MemoryRows, ScanOptions};
 use wagiri::{Chain, Context, Error, Result, Scan};
@@ -188,7 +189,7 @@ fn ofct_srec(call: &Call) -> Result<()> {
         Error::invalid(&call.name, accepted).with("rangeList", format!("'{}'", own.args[3]))
     })?;
     let (pixel_um, turn_rad, rec) = (own.number("Dr", 4)?, own.number("RA0", 5)?, Path::new(&own.args[6]));
-    apart(raw, rec)?;
+    refuse_same(call, raw, rec)?;
     let before = if compat {
         format!("normalise {} | offset.stitch rule=ct-rec center_px={} shift_rows={oy} |", black(), rc.trunc())
     } else {

@@ -1,14 +1,15 @@
 //! Programs that make sinograms and projection images.
 
 use super::environment::{black, context, floor_counts, plain_options};
-use super::recon::{apart, layer, of_ct_rec, print_remarks, searched};
+use super::frames::refuse_same;
+use super::recon::{layer, of_ct_rec, print_remarks, searched};
 use super::{Call, Program, Variants};
 use crate::terminal::{progress, say, silent};
 use ndarray::{Array2, Axis, Zip, s};
 use std::fs;
 use std::path::Path;
 use wagiri::chain::{Registry, RunOptions};
-use wagiri::io::{MemorySink, open_hipic, write_float, write_u16};
+use wagiri::io::{GreyTags, MemorySink, SampleType, open_hipic, write_frame_tiff, write_image};
 use wagiri::preprocess::flat_weights;
 use wagiri::preprocess::frames::{Weak, absorbance, beam, difference, smooth_beam, subtract_edges};
 use wagiri::scan::{Frame, ScanOptions};
@@ -113,7 +114,7 @@ pub fn write_sinogram(
     let sd = (sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / sums.len() as f64).sqrt();
     let some = sinogram.slice(s![..;every, ..]).to_owned();
     let name = format!("s{layer:05}.tif");
-    write_float(Path::new(&name), some.view(), &range(&some), &call.name)?;
+    write_float(Path::new(&name), &some, &call.name)?;
     let (width, views) = (some.ncols(), some.nrows());
     let line = format!("{width}\t{views}\t{layer}\t{axis:.6}\t{mean:.6}\t{sd:.6}");
     let (path, aside) = (Path::new("sino.tmp"), Path::new("sino.tmp.part"));
@@ -129,6 +130,11 @@ fn range(image: &Array2<f32>) -> String {
     let fold = |(lo, hi): (f32, f32), v: &f32| (lo.min(*v), hi.max(*v));
     let (low, high) = image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), fold);
     format!("{low:.6}\t{high:.6}")
+}
+
+fn write_float(path: &Path, image: &Array2<f32>, artist: &str) -> Result<()> {
+    let text = range(image);
+    write_image(path, image.view(), SampleType::F32, &GreyTags { description: Some(&text), artist, pixel_um: None })
 }
 
 /// A scan whose frames become images one by one.
@@ -151,7 +157,7 @@ impl<'a> Frames<'a> {
             return Err(call.usage());
         }
         let (raw, prj) = (Path::new(&call.args[0]), Path::new(&call.args[1]));
-        apart(raw, prj)?;
+        refuse_same(call, raw, prj)?;
         // Angles do not matter here.
         let options = ScanOptions { angles: Some("180".into()), ..ScanOptions::default() };
         let scan = open_hipic(raw, &plain_options(), &options)?;
@@ -190,7 +196,7 @@ impl<'a> Frames<'a> {
     }
     fn write(&self, view: usize, image: &Array2<f32>, artist: &str) -> Result<()> {
         let ((path, name), text) = (self.path(view), range(image));
-        write_float(&path, image.view(), &text, artist)?;
+        write_float(&path, image, artist)?;
         say!("{name}\t{text}");
         Ok(())
     }
@@ -247,7 +253,7 @@ fn ict_prj_fc(call: &Call) -> Result<()> {
         mean /= views.len().max(1) as f64;
         if !views.is_empty() {
             let image = mean.mapv(|v| v as f32);
-            write_float(Path::new("ict-I0.tif"), image.view(), &range(&image), "ict_prj")?;
+            write_float(Path::new("ict-I0.tif"), &image, "ict_prj")?;
         }
         means.push(mean);
     }
@@ -289,7 +295,7 @@ fn ct_sub_f(call: &Call) -> Result<()> {
         let image = difference(counts.view(), frames.dark.view(), beam.view())?;
         let (path, name) = frames.path(view);
         let text = range(&image.mapv(f32::from));
-        write_u16(&path, image.view(), &text, "tif_f2i")?;
+        write_frame_tiff(&path, image.view(), &text, "tif_f2i")?;
         say!("{name}\t{text}");
         Ok(())
     })

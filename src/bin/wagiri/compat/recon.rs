@@ -1,14 +1,16 @@
 //! Programs that reconstruct whole scans of half a turn: hp_tg, ct_rec and ct_rec_loop; and what the others share with them.
 
 use super::environment::{black, context, hipic_options, kernel_size, pad, plain_options, variable, whole};
+use super::frames::refuse_same;
 use super::{Call, Program, Variants, again, axis};
 use crate::terminal::{progress, say, silent};
+use ndarray::ArrayView2;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use wagiri::chain::{AxisMethod, AxisOptions, Registry, RunOptions, RunSummary, find_axis};
 use wagiri::geometry::Center;
-use wagiri::io::{open_hipic, read_description};
+use wagiri::io::{GreyTags, SampleType, SliceMeta, open_hipic, read_description, write_image};
 use wagiri::scan::ScanOptions;
 use wagiri::{Chain, Context, Error, Result, Scan};
 
@@ -97,7 +99,7 @@ fn hp_tg(call: &Call) -> Result<()> {
         return Err(call.usage());
     }
     let (raw, rec) = (Path::new(&a[0]), Path::new(&a[a.len() - 1]));
-    apart(raw, rec)?;
+    refuse_same(call, raw, rec)?;
     let pixel_um = call.number("Dr", 1)?;
     let scan = open_hipic(raw, &hipic_options()?, &ScanOptions::default())?;
     let (center, rows) = axis_and_rows(call, a.len() == 5, 2, &scan, true)?;
@@ -163,7 +165,7 @@ fn ct_rec_loop(call: &Call) -> Result<()> {
         Error::invalid("CT_EXE", "expected ct_rec_t_c or another variant of ct_rec").with("CT_EXE", program)
     })?;
     let (raw, rec) = (Path::new(&a[0]), Path::new(&a[own - 1]));
-    apart(raw, rec)?;
+    refuse_same(call, raw, rec)?;
     let (pixel_um, turn_deg) = (call.number("Dr", 1)?, call.number("RA0", own - 2)?);
     let scan = open_hipic(raw, &plain_options(), &ScanOptions::default())?;
     let (center, rows) = axis_and_rows(call, own == 5, 2, &scan, true)?;
@@ -272,13 +274,13 @@ pub fn chunks(summary: &RunSummary) -> usize {
     summary.rows.len().div_ceil(summary.slab_rows)
 }
 
-/// Refuses to write among the input.
-pub fn apart(input: &Path, output: &Path) -> Result<()> {
-    let real = |path: &Path| fs::canonicalize(path).ok();
-    if real(input).is_some_and(|input| Some(input) == real(output)) {
-        return Err(Error::invalid(output.display(), "this is the input itself; choose another place for the output"));
-    }
-    Ok(())
+/// Writes a slice that no chain writes, with the description of those; `z` is its row.
+pub fn write_slice(path: &Path, slice: ArrayView2<f32>, z: usize, meta: &SliceMeta) -> Result<()> {
+    let fold = |(low, high): (f64, f64), v: &f32| (low.min((*v).into()), high.max((*v).into()));
+    let range = slice.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold);
+    let text = meta.describe(z, range);
+    let tags = GreyTags { description: Some(&text), artist: &meta.artist, pixel_um: Some(meta.pixel_um) };
+    write_image(path, slice, SampleType::F32, &tags)
 }
 
 /// ct-rec's programs leave nothing but slices and a log, and its users run several of them into one folder.
