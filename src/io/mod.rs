@@ -23,6 +23,7 @@ pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
 mod axes;
+mod grey;
 mod names;
 mod projection_sink;
 mod raw;
@@ -33,6 +34,7 @@ mod tiff_sink;
 mod unpack;
 
 pub use crate::scan::SampleType;
+pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
 pub use names::FileNames;
 pub use projection_sink::ProjectionSink;
 pub use raw::{FrameMean, RawFrame, RawFrames, write_frame_tiff, write_img};

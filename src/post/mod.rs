@@ -2,15 +2,23 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+mod bins;
+mod blocks;
 pub mod edges;
 pub mod gaussian;
 pub mod median;
 pub mod noise;
+pub mod periodic;
 mod range;
+mod rough;
 pub mod shape;
+pub mod single;
 mod to_int;
 pub mod unwrap;
 
+pub use bins::Bins;
+pub use blocks::Blocks;
 pub use noise::NoiseEstimator;
 pub use range::finite_range;
+pub use rough::RoughEstimate;
 pub use to_int::Quantiser;

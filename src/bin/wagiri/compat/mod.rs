@@ -8,6 +8,7 @@ mod batch;
 mod environment;
 mod filters;
 mod frames;
+mod gaussians;
 mod guide;
 mod install;
 mod offset;
@@ -16,6 +17,8 @@ mod projections;
 mod recon;
 mod series;
 mod slices;
+mod slicewise;
+mod stacking;
 mod volume;
 
 pub use guide::{print_list, print_markdown, print_one};
