@@ -32,6 +32,7 @@ mod sink;
 mod slices;
 mod tiff_sink;
 mod unpack;
+mod zstack;
 
 pub use crate::scan::SampleType;
 pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
@@ -42,6 +43,7 @@ pub use sink::{MemorySink, SliceSink};
 pub use slices::{VolumeOptions, open_slices, open_volume};
 pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
 pub use unpack::{Converted, FrameFormat, convert, unpack};
+pub use zstack::{Shift, StackOptions, open_stack};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};

@@ -10,6 +10,7 @@ pub mod median;
 pub mod noise;
 pub mod periodic;
 mod range;
+pub mod register;
 mod rough;
 pub mod shape;
 pub mod single;
