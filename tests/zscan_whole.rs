@@ -160,3 +160,32 @@ fn batch_drivers_take_their_layer_pixel_size_and_range_as_arguments() {
         }
     }
 }
+
+/// Asks politely, as Ctrl-C does.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_command_says_how_to_go_on() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path();
+    series(folder, 2, false);
+    let more = ["--overlap", "10", "--threads", "1", "--progress", "json"];
+    let mut child = command(folder, &with(&more)).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // From the first axis on there is somebody to hear it.
+    while !folder.join("out/axes.txt").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    // A machine that is so fast that the command was complete has nothing to interrupt.
+    if killed.success() && !output.status.success() {
+        assert_eq!(output.status.code(), Some(130), "{text}");
+        assert!(text.contains("--resume continues") && text.contains(r#""kind":"CANCELLED""#), "{text}");
+    }
+    let output = run(folder, &with(&[more.as_slice(), &["--resume"]].concat()));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains(r#""event":"summary""#), "{text}");
+    // Each line is an object.
+    assert!(text.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{text}");
+    assert_eq!(slices(&folder.join("out/whole/rec")).len(), 2 * ROWS - OVERLAP);
+}
