@@ -119,9 +119,11 @@ fn detect(path: &Path) -> Result<(&'static str, PathBuf)> {
     if hipic::is_folder(&names) {
         return Ok(("hipic", path.to_owned()));
     }
-    // Frames are named by conv.bat, whether they are in a .his file or not.
     let has = |name: &str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
-    if names.iter().any(|n| n.to_ascii_lowercase().ends_with(".his")) || (has("conv.bat") && has("output.log")) {
+    let ends = |with: &str| names.iter().any(|n| n.to_ascii_lowercase().ends_with(with));
+    // Frames are named by conv.bat, whether they are in a .his file or not.
+    let named = has("conv.bat") && has("output.log") && (ends(".img") || ends(".tif") || ends(".tiff"));
+    if ends(".his") || named {
         return Ok(("his", path.to_owned()));
     }
     if let Some(raw) = names.iter().find(|n| n.eq_ignore_ascii_case("raw")).map(|n| path.join(n))
