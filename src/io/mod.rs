@@ -21,14 +21,20 @@ mod tiff_image;
 pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
+mod aside;
+mod png_image;
 mod projection_sink;
 mod sink;
 mod slices;
+mod stl;
 mod tiff_sink;
 
+pub use aside::Aside;
+pub use png_image::{png_bytes, png_bytes_16, write_png};
 pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
 pub use slices::open_slices;
+pub use stl::StlWriter;
 pub(crate) use tiff_sink::file_name;
 pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
 

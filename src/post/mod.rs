@@ -2,9 +2,20 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+mod draw;
+mod histogram;
+mod intensity;
+mod otsu;
 mod range;
+pub mod surface;
 mod to_int;
+mod view;
 pub mod window;
 
+pub use draw::{draw_histogram, draw_text};
+pub use histogram::{BinWidth, Histogram};
+pub use intensity::{Along, Intensity, IntensityProjection};
+pub use otsu::otsu_thresholds;
 pub use range::finite_range;
 pub use to_int::Quantiser;
+pub use view::BirdsEye;

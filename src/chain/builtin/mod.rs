@@ -1,11 +1,15 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod aside;
 mod fbp;
+mod looks;
 mod normalise;
 mod offset;
 mod projection;
 mod repair;
 mod rings;
+mod surfaces;
+mod threshold;
 mod volume;
 mod whole;
 mod window;
@@ -30,6 +34,9 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(volume::STAGES));
+    all.extend(each(looks::STAGES));
+    all.extend(each(surfaces::STAGES));
+    all.extend(each([threshold::ThresholdFactory]));
     all
 }
 
