@@ -3,8 +3,12 @@
 //! Must not know: files, chains, C or Java.
 
 mod draw;
+pub mod edges;
+pub mod gaussian;
 mod histogram;
 mod intensity;
+pub mod median;
+pub mod noise;
 mod otsu;
 mod range;
 pub mod surface;
@@ -15,6 +19,7 @@ pub mod window;
 pub use draw::{draw_histogram, draw_text};
 pub use histogram::{BinWidth, Histogram};
 pub use intensity::{Along, Intensity, IntensityProjection};
+pub use noise::NoiseEstimator;
 pub use otsu::otsu_thresholds;
 pub use range::finite_range;
 pub use to_int::Quantiser;

@@ -8,6 +8,7 @@ mod offset;
 mod projection;
 mod repair;
 mod rings;
+mod smooth;
 mod surfaces;
 mod threshold;
 mod volume;
@@ -33,6 +34,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
+    all.extend(each(smooth::STAGES));
     all.extend(each(volume::STAGES));
     all.extend(each(looks::STAGES));
     all.extend(each(surfaces::STAGES));
