@@ -75,6 +75,7 @@ pub fn draw_histogram(histogram: &Histogram) -> Array2<u8> {
     let all: u64 = counts.iter().sum();
     let title = format!("{all} voxels in {} bins of {}", counts.len(), short(histogram.width()));
     draw_text(&mut page, &title, [18, left], 2, BLACK);
+    draw_text(&mut page, "logarithmic", [18, right - 80], 2, MIDDLE);
     page
 }
 

@@ -222,6 +222,7 @@ impl Look for MipLook {
         let picture = projection.finish();
         let (least, most) = picture.as_slice().and_then(finite_range).unwrap_or_default();
         let (low, high) = (range.0.unwrap_or(least.into()), range.1.unwrap_or(most.into()));
+        let told = |given: Option<f64>, found: f32| given.map_or(found.to_string(), |v| v.to_string());
         let levels = if bits == 16 { u16::MAX } else { 255 };
         // Where all values are equal, or beyond the one end that was given, there is black only.
         let quantiser = if high > low { Some(Quantiser::new(low, high, levels)?) } else { None };
@@ -231,6 +232,6 @@ impl Look for MipLook {
             file.finish()?;
         }
         let flat = if quantiser.is_none() { "; the picture has a single value and is black" } else { "" };
-        Ok(vec![format!("black is {low}, white is {high}{flat}")])
+        Ok(vec![format!("black is {}, white is {}{flat}", told(range.0, least), told(range.1, most))])
     }
 }
