@@ -5,6 +5,7 @@ mod common;
 
 use ndarray::{Array2, Array3};
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 use wagiri::chain::{ParamInfo, ParamKind, ParamValue, Registry, RunOptions, StageInfo};
 use wagiri::geometry::uniform_angles;
@@ -71,6 +72,19 @@ fn written(dir: &TempDir) -> String {
     dir.path().join("aside").display().to_string()
 }
 
+/// A volume in files for a stage that needs another one beside that of the chain.
+fn other() -> &'static str {
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scan = MemoryRows::volume(noise([5, 20, 30])).into_scan(Vec::new(), Some(1.0)).expect("a scan");
+        let chain = Chain::parse(&Registry::built_in(), "volume | volume.crop").expect("a chain");
+        let (ctx, options) = (context(1), RunOptions::default());
+        chain.run(&ctx, &scan, folder.path(), &options, &mut Progress::silent()).expect("slices");
+        folder
+    });
+    FOLDER.path().to_str().expect("UTF-8")
+}
+
 /// Values to try: every word, the other truth, numbers on both sides of the default.
 fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
     let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
@@ -92,7 +106,8 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
             values.iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
         }
         ParamKind::Text if WRITERS.iter().any(|(_, name)| *name == param.name) => vec![written(dir)],
-        // The only text that shapes a result is an axis: straight, and tilted.
+        ParamKind::Text if param.name == "volume" => vec![other().to_owned()],
+        // Else the only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
     }
 }
@@ -107,7 +122,9 @@ fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
         // A surface that is there in noise from 0 to 1, and a picture that takes no time.
         let set = [("level", " level=0.5"), ("size_px", if info.id == "volume.view" { " size_px=64" } else { "" })];
         let set = set.iter().filter(|(name, _)| info.params.iter().any(|p| p.name == *name) && but != *name);
-        axis.to_owned() + &file + &set.map(|(_, text)| *text).collect::<String>()
+        let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
+        let volume = if pasted { format!(" volume={}", other()) } else { String::new() };
+        axis.to_owned() + &volume + &file + &set.map(|(_, text)| *text).collect::<String>()
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
     for param in info.params {

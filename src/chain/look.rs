@@ -65,7 +65,8 @@ pub(super) fn look<'s>(
 ) -> Result<Vec<Box<dyn Worker + 's>>> {
     let look = |stages: Range<usize>| {
         let rows = rows_at(plans, stages.start, cut.rows.clone());
-        Look { rows: rows.start..rows.end.min(source.rows_before[stages.start]), stages }
+        let end = rows.end.min(source.rows_before[stages.start]);
+        Look { rows: rows.start.min(end.saturating_sub(1))..end, stages }
     };
     let looks: Vec<Look> = groups(stages).into_iter().map(look).collect();
     let cost = |plans: &[StagePlan]| plans.iter().map(|p| p.cost_per_row).sum::<f64>();

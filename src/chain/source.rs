@@ -3,9 +3,10 @@
 use super::params::Params;
 use super::stage::{ParamInfo, ParamKind, ParamValue, StageInfo};
 use crate::error::{Error, Result};
-use crate::io;
+use crate::io::{self, VolumeOptions};
 use crate::scan::{Scan, ScanOptions};
 use crate::slab::Domain;
+use std::borrow::Cow;
 use std::path::Path;
 
 const fn text(name: &'static str, help: &'static str) -> ParamInfo {
@@ -50,7 +51,26 @@ pub static VOLUME: StageInfo = StageInfo {
     summary: "Start: a finished volume, a folder of TIFF slices or one TIFF file of many pages",
     input: Domain::Volume,
     output: Domain::Volume,
-    params: &[PATH],
+    params: &[
+        PATH,
+        text(
+            "names",
+            "Files and their order: - by bytes, --r backwards, --n by number, --rn, '-a.tif b.tif', or a file with a name a line; auto counts a2 before a10",
+        ),
+        ParamInfo::choice(
+            "pad",
+            &["off", "zero"],
+            "off",
+            "zero: slices smaller than the largest get zeros at the right and at the bottom; off refuses them",
+        ),
+        ParamInfo::new(
+            "axes",
+            ParamKind::Text,
+            "",
+            ParamValue::Text(Cow::Borrowed("+x +y +z")),
+            "Axes of the images that run to the right, down and across the slices, - backwards: '+y +z +x' re-slices, '-y +x +z' turns",
+        ),
+    ],
 };
 
 /// The words that a chain may start with.
@@ -97,7 +117,14 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
     let angles = |source: &Params| source.text("angles").map(str::to_owned);
     let domain = source.info().output;
     match domain {
-        Domain::Volume => return io::open_slices(path, domain, None),
+        Domain::Volume => {
+            let options = VolumeOptions {
+                names: source.text("names").map(str::to_owned),
+                pad: source.text("pad") == Some("zero"),
+                axes: source.text("axes").map(str::to_owned),
+            };
+            return io::open_volume(path, &options);
+        }
         Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
         Domain::Counts => {}
     }

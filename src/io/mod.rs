@@ -22,21 +22,25 @@ pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
 mod aside;
+mod axes;
+mod names;
 mod png_image;
 mod projection_sink;
+mod series;
 mod sink;
 mod slices;
 mod stl;
 mod tiff_sink;
 
+pub use crate::scan::SampleType;
 pub use aside::Aside;
+pub use names::FileNames;
 pub use png_image::{png_bytes, png_bytes_16, write_png};
 pub use projection_sink::ProjectionSink;
 pub use sink::{MemorySink, SliceSink};
-pub use slices::open_slices;
+pub use slices::{VolumeOptions, open_slices, open_volume};
 pub use stl::StlWriter;
-pub(crate) use tiff_sink::file_name;
-pub use tiff_sink::{SampleType, SliceMeta, TiffSink, Written};
+pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};

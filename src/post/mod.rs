@@ -11,10 +11,11 @@ pub mod median;
 pub mod noise;
 mod otsu;
 mod range;
+pub mod shape;
 pub mod surface;
 mod to_int;
+pub mod unwrap;
 mod view;
-pub mod window;
 
 pub use draw::{draw_histogram, draw_text};
 pub use histogram::{BinWidth, Histogram};

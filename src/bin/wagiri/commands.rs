@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
-use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
+use wagiri::io::{self, FileNames, Levels, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Domain, Error, ErrorKind, Result, Scan};
 
@@ -122,7 +122,9 @@ fn preview(m: &ArgMatches) -> Result<()> {
         views: scan.shape().views,
         angle_offset_rad: fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians(),
         artist: "wagiri".into(),
-        prefix: None,
+        names: None,
+        levels: None,
+        described: true,
     };
     let tif = write_tif(&out, row, slice.view(), meta)?;
     say!("{}\n{}", png.display(), tif.display());
@@ -155,8 +157,8 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
 fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: SliceMeta) -> Result<PathBuf> {
     let dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = out.file_name().and_then(|n| n.to_str()).unwrap_or("preview");
-    let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
-    let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
+    let meta = SliceMeta { names: Some(FileNames::numbered(&format!(".{name}-"), 0)), ..meta };
+    let mut sink = TiffSink::new(dir, SampleType::F32, Levels::Range(None, None), meta)?;
     sink.write(row, slice)?;
     sink.finish(&mut || Ok(()))?;
     let path = with_suffix(out, ".tif");

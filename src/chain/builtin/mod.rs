@@ -5,13 +5,15 @@ mod fbp;
 mod looks;
 mod normalise;
 mod offset;
+mod paste;
 mod projection;
 mod repair;
 mod rings;
+mod rows;
+mod shape;
 mod smooth;
 mod surfaces;
 mod threshold;
-mod volume;
 mod whole;
 mod window;
 
@@ -35,7 +37,8 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(shape::STAGES));
+    all.extend(each([paste::PasteFactory]));
     all.extend(each(looks::STAGES));
     all.extend(each(surfaces::STAGES));
     all.extend(each([threshold::ThresholdFactory]));
