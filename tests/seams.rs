@@ -117,11 +117,13 @@ fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
     let axis = |but: &str| {
         let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
         let axis = if needed { " center_px=25.5" } else { "" };
-        let writes = WRITERS.iter().find(|(id, name)| *id == info.id && *name != but);
-        let file = writes.map_or(String::new(), |(_, name)| format!(" {name}={}", written(dir)));
+        let writer = WRITERS.iter().find(|(id, _)| *id == info.id);
+        let file = writer.filter(|(_, name)| *name != but);
+        let file = file.map_or(String::new(), |(_, name)| format!(" {name}={}", written(dir)));
         // A surface that is there in noise from 0 to 1, and a picture that takes no time.
         let set = [("level", " level=0.5"), ("size_px", if info.id == "volume.view" { " size_px=64" } else { "" })];
-        let set = set.iter().filter(|(name, _)| info.params.iter().any(|p| p.name == *name) && but != *name);
+        let here = |name: &str| writer.is_some() && info.params.iter().any(|p| p.name == name) && but != name;
+        let set = set.iter().filter(|(name, _)| here(name));
         let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
         let volume = if pasted { format!(" volume={}", other()) } else { String::new() };
         axis.to_owned() + &volume + &file + &set.map(|(_, text)| *text).collect::<String>()

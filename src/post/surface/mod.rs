@@ -64,7 +64,7 @@ impl MarchingCubes {
     ) -> Result<()> {
         let count = slices.shape()[0];
         for (i, slice) in slices.outer_iter().enumerate() {
-            let layer = self.layer(Some(slice));
+            let layer = self.layer(pool, Some(slice));
             self.step(pool, layer, out)?;
             tick((i + 1) as f64 / count as f64)?;
         }
@@ -73,19 +73,22 @@ impl MarchingCubes {
     /// No more slices come.
     pub fn finish(mut self, pool: &rayon::ThreadPool, out: &mut dyn FnMut(&[Triangle]) -> Result<()>) -> Result<()> {
         if self.closed && self.before.is_some() {
-            let end = self.layer(None);
+            let end = self.layer(pool, None);
             self.step(pool, end, out)?;
         }
         Ok(())
     }
-    fn layer(&self, slice: Option<ArrayView2<f32>>) -> Layer {
+    fn layer(&self, pool: &rayon::ThreadPool, slice: Option<ArrayView2<f32>>) -> Layer {
         let [height, width] = self.slice;
         let mut inside = vec![0; (height + 2) * (width + 2)];
-        let values = slice.map(|slice| slice.iter().copied().collect::<Vec<f32>>());
+        let values = slice.map(|slice| slice.as_standard_layout().iter().copied().collect::<Vec<f32>>());
         if let Some(values) = &values {
-            for (marks, line) in inside[width + 2..].chunks_mut(width + 2).zip(values.chunks(width.max(1))) {
-                marks[1..].iter_mut().zip(line).for_each(|(mark, v)| *mark = u8::from(*v >= self.level));
-            }
+            let lines = inside[width + 2..].par_chunks_mut(width + 2).zip(values.par_chunks(width.max(1)));
+            pool.install(|| {
+                lines.for_each(|(marks, line)| {
+                    marks[1..].iter_mut().zip(line).for_each(|(mark, v)| *mark = u8::from(*v >= self.level));
+                });
+            });
         }
         Layer { values, inside }
     }
@@ -98,7 +101,7 @@ impl MarchingCubes {
     ) -> Result<()> {
         let before = match self.before.take() {
             Some(before) => before,
-            None if self.closed => self.layer(None),
+            None if self.closed => self.layer(pool, None),
             None => {
                 (self.before, self.z) = (Some(next), self.z + 1);
                 return Ok(());
