@@ -43,7 +43,7 @@ pub fn sheet(panels: &[Panel]) -> Array2<u8> {
     let height = MARGIN + left.iter().map(block).sum::<usize>().max(block(last));
     let mut page = Array2::from_elem((height, 3 * MARGIN + 2 * PANEL), 255u8);
     let mut place = |picture: &Array2<u8>, caption: &str, y: usize, x: usize| {
-        draw_text(&mut page, caption, [y + 4, x], 1, 0);
+        write_text(&mut page, caption, y + 4, x);
         let (h, w) = picture.dim();
         page.slice_mut(s![y + CAPTION..y + CAPTION + h, x..x + w]).assign(picture);
     };
@@ -61,4 +61,9 @@ fn scaled(data: &Array2<u8>) -> Array2<u8> {
     let (h, w) = data.dim();
     let height = (h * PANEL / w.max(1)).clamp(60, PANEL);
     Array2::from_shape_fn((height, PANEL), |(y, x)| data[(y * h / height, x * w / PANEL)])
+}
+
+/// Black letters of 8 pixels.
+pub fn write_text(page: &mut Array2<u8>, text: &str, top: usize, left: usize) {
+    draw_text(page, text, [top, left], 1, 0);
 }
