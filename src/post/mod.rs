@@ -4,22 +4,33 @@
 
 mod bins;
 mod blocks;
+mod draw;
 pub mod edges;
 pub mod gaussian;
+mod histogram;
+mod intensity;
 pub mod median;
 pub mod noise;
+mod otsu;
 pub mod periodic;
 mod range;
 pub mod register;
 mod rough;
 pub mod shape;
 pub mod single;
+pub mod surface;
 mod to_int;
 pub mod unwrap;
+mod view;
 
 pub use bins::Bins;
 pub use blocks::Blocks;
+pub use draw::{draw_histogram, draw_text};
+pub use histogram::{BinWidth, Histogram};
+pub use intensity::{Along, Intensity, IntensityProjection};
 pub use noise::NoiseEstimator;
+pub use otsu::otsu_thresholds;
 pub use range::finite_range;
 pub use rough::RoughEstimate;
 pub use to_int::Quantiser;
+pub use view::BirdsEye;

@@ -1,6 +1,8 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod aside;
 mod fbp;
+mod looks;
 mod normalise;
 mod offset;
 mod paste;
@@ -10,6 +12,8 @@ mod rings;
 mod rows;
 mod shape;
 mod smooth;
+mod surfaces;
+mod threshold;
 mod whole;
 mod window;
 
@@ -35,6 +39,9 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(smooth::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
+    all.extend(each(looks::STAGES));
+    all.extend(each(surfaces::STAGES));
+    all.extend(each([threshold::ThresholdFactory]));
     all
 }
 
