@@ -5,6 +5,7 @@ mod common;
 
 use ndarray::{Array2, Array3};
 use std::f64::consts::PI;
+use tempfile::TempDir;
 use wagiri::chain::{ParamInfo, ParamKind, ParamValue, Registry, RunOptions, StageInfo};
 use wagiri::geometry::uniform_angles;
 use wagiri::io::MemorySink;
@@ -56,8 +57,11 @@ fn volume(ctx: &Context, chain: &Chain, scan: &Scan, slab_rows: Option<usize>) -
     Ok(sink.volume)
 }
 
+/// Parameters that name what a stage writes.
+const PATHS: [&str; 2] = ["file", "path"];
+
 /// Values to try: every word, the other truth, numbers on both sides of the default.
-fn values(param: &ParamInfo) -> Vec<String> {
+fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
     let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
     let default = match param.default {
         ParamValue::Int(v) => v as f64,
@@ -73,13 +77,15 @@ fn values(param: &ParamInfo) -> Vec<String> {
         ParamKind::Float => {
             [default * 1.5 + 0.2, default * 0.6].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
         }
+        // A table or picture beside the volume, in a folder that goes away.
+        ParamKind::Text if PATHS.contains(&param.name) => vec![dir.path().join("aside").display().to_string()],
         // The only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
     }
 }
 
 /// `stage param=value ...` with one parameter after the other away from its default. The axis is not found in noise.
-fn calls(info: &StageInfo) -> Vec<(&'static str, String)> {
+fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
     let axis = |but: &str| {
         let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
         if needed { " center_px=25.5" } else { "" }
@@ -87,7 +93,7 @@ fn calls(info: &StageInfo) -> Vec<(&'static str, String)> {
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
     for param in info.params {
         let call = |value: String| (param.name, format!("{} {}={value}{}", info.id, param.name, axis(param.name)));
-        calls.extend(values(param).into_iter().map(call));
+        calls.extend(values(param, dir).into_iter().map(call));
     }
     calls
 }
@@ -117,10 +123,10 @@ fn context(threads: usize) -> Context {
 
 #[test]
 fn no_stage_shows_where_slabs_begin() {
-    let (ctx, one) = (context(3), context(1));
+    let (ctx, one, dir) = (context(3), context(1), tempfile::tempdir().expect("a folder"));
     for info in Registry::built_in().infos() {
         let mut accepted: Vec<&str> = Vec::new();
-        for (param, call) in calls(info) {
+        for (param, call) in calls(info, &dir) {
             let turn = if info.id == "offset.stitch" || call.contains("turn=full") { 2.0 * PI } else { PI };
             let scan = scan(info.input, turn);
             let [alone, between] = chains(info, &call);

@@ -5,9 +5,11 @@
 pub mod edges;
 pub mod gaussian;
 pub mod median;
+pub mod noise;
 mod range;
 mod to_int;
 pub mod window;
 
+pub use noise::NoiseEstimator;
 pub use range::finite_range;
 pub use to_int::Quantiser;

@@ -83,6 +83,24 @@ pub fn command() -> Command {
                 .args([plugin_arg(), log_arg("info")]),
         )
         .subcommand(
+            Command::new("compat")
+                .about(
+                    "The programs of ct-rec and slice that wagiri answers to: wagiri NAME ARGS, or a link of that name",
+                )
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("list")
+                        .about("List them, or describe one")
+                        .arg(Arg::new("name").value_name("NAME"))
+                        .arg(Arg::new("markdown").long("markdown").action(ArgAction::SetTrue).help("As tables")),
+                )
+                .subcommand(
+                    Command::new("install")
+                        .about("Make links of all their names")
+                        .arg(Arg::new("dir").required(true).value_name("DIR").help("The folder, to be put into PATH")),
+                ),
+        )
+        .subcommand(
             Command::new("plugin").about("For authors of plugins").subcommand_required(true).subcommand(
                 Command::new("check")
                     .about("Load a plugin library and try each of its stages; runs its code")

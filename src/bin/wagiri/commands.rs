@@ -5,7 +5,7 @@ use crate::picture::{self, Panel};
 use crate::terminal::{
     complain, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
 };
-use crate::{args, job};
+use crate::{args, compat, job};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,6 +31,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("plan", m)) => plan(m),
         Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
+        Some(("compat", m)) => old_names(m),
         Some(("plugin", m)) => plugin(m),
         _ => Err(Error::internal("wagiri", "a command without code")),
     }
@@ -337,4 +338,26 @@ fn plugin(m: &ArgMatches) -> Result<()> {
         0 => Ok(()),
         bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
     }
+}
+
+fn old_names(m: &ArgMatches) -> Result<()> {
+    match m.subcommand() {
+        Some(("list", m)) if m.get_flag("markdown") => compat::print_markdown(),
+        Some(("list", m)) => match args::text(m, "name") {
+            None => compat::print_list(),
+            Some(name) => {
+                let call = compat::find(name, &[]);
+                let call =
+                    call.ok_or_else(|| Error::not_found(name, "no such program; 'wagiri compat list' has all"))?;
+                compat::print_one(&call);
+            }
+        },
+        Some(("install", m)) => {
+            let folder = args::text(m, "dir").unwrap_or_default();
+            let count = compat::install(Path::new(folder))?;
+            say!("{count} names in {folder}; put it into PATH");
+        }
+        _ => return Err(Error::internal("wagiri compat", "a command without code")),
+    }
+    Ok(())
 }

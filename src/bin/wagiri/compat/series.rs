@@ -1,0 +1,5 @@
+//! Programs around series of scans: splitting, axes, stacking.
+
+use super::Program;
+
+pub const PROGRAMS: &[Program] = &[];
