@@ -2,12 +2,18 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod diffusion;
 pub mod edges;
+mod exp;
 pub mod gaussian;
+mod haar;
 pub mod median;
 pub mod noise;
 mod range;
 mod to_int;
+pub mod tv;
+pub mod wave;
+pub mod wavelet;
 pub mod window;
 
 pub use noise::NoiseEstimator;

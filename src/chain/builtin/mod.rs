@@ -1,6 +1,8 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod denoise;
 mod fbp;
+mod inside;
 mod normalise;
 mod offset;
 mod projection;
@@ -31,6 +33,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
+    all.extend(each(denoise::STAGES));
     all.extend(each(volume::STAGES));
     all
 }
