@@ -5,6 +5,7 @@ mod common;
 
 use ndarray::{Array2, Array3};
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 use tempfile::TempDir;
 use wagiri::chain::{ParamInfo, ParamKind, ParamValue, Registry, RunOptions, StageInfo};
 use wagiri::geometry::uniform_angles;
@@ -60,6 +61,19 @@ fn volume(ctx: &Context, chain: &Chain, scan: &Scan, slab_rows: Option<usize>) -
 /// Parameters that name what a stage writes.
 const PATHS: [&str; 2] = ["file", "path"];
 
+/// A volume in files for a stage that needs another one beside that of the chain.
+fn other() -> &'static str {
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scan = MemoryRows::volume(noise([5, 20, 30])).into_scan(Vec::new(), Some(1.0)).expect("a scan");
+        let chain = Chain::parse(&Registry::built_in(), "volume | volume.crop").expect("a chain");
+        let (ctx, options) = (context(1), RunOptions::default());
+        chain.run(&ctx, &scan, folder.path(), &options, &mut Progress::silent()).expect("slices");
+        folder
+    });
+    FOLDER.path().to_str().expect("UTF-8")
+}
+
 /// Values to try: every word, the other truth, numbers on both sides of the default.
 fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
     let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
@@ -79,7 +93,8 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
         }
         // A table or picture beside the volume, in a folder that goes away.
         ParamKind::Text if PATHS.contains(&param.name) => vec![dir.path().join("aside").display().to_string()],
-        // The only text that shapes a result is an axis: straight, and tilted.
+        ParamKind::Text if param.name == "volume" => vec![other().to_owned()],
+        // Else the only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
     }
 }
@@ -88,7 +103,12 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
 fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
     let axis = |but: &str| {
         let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
-        if needed { " center_px=25.5" } else { "" }
+        let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
+        match (needed, pasted) {
+            (true, _) => " center_px=25.5".to_owned(),
+            (_, true) => format!(" volume={}", other()),
+            _ => String::new(),
+        }
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
     for param in info.params {

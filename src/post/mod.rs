@@ -2,6 +2,8 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+mod bins;
+mod blocks;
 pub mod diffusion;
 pub mod edges;
 mod exp;
@@ -9,13 +11,20 @@ pub mod gaussian;
 mod haar;
 pub mod median;
 pub mod noise;
+pub mod periodic;
 mod range;
+mod rough;
+pub mod shape;
+pub mod single;
 mod to_int;
 pub mod tv;
+pub mod unwrap;
 pub mod wave;
 pub mod wavelet;
-pub mod window;
 
+pub use bins::Bins;
+pub use blocks::Blocks;
 pub use noise::NoiseEstimator;
 pub use range::finite_range;
+pub use rough::RoughEstimate;
 pub use to_int::Quantiser;

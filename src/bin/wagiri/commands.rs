@@ -3,15 +3,16 @@
 use crate::json::Line;
 use crate::picture::{self, Panel};
 use crate::terminal::{
-    complain, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
+    complain, counting, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say,
+    show_progress, silent,
 };
-use crate::{args, compat, job};
+use crate::{args, compat, job, zscan};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
-use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
+use wagiri::io::{self, FileNames, Levels, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Domain, Error, ErrorKind, Result, Scan};
 
@@ -29,6 +30,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("preview", m)) => preview(m),
         Some(("run", m)) => reconstruct(m),
         Some(("plan", m)) => plan(m),
+        Some(("zscan", m)) => zscan::run(m),
+        Some(("conv", m)) => convert(m),
         Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
         Some(("compat", m)) => old_names(m),
@@ -122,7 +125,9 @@ fn preview(m: &ArgMatches) -> Result<()> {
         views: scan.shape().views,
         angle_offset_rad: fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians(),
         artist: "wagiri".into(),
-        prefix: None,
+        names: None,
+        levels: None,
+        described: true,
     };
     let tif = write_tif(&out, row, slice.view(), meta)?;
     say!("{}\n{}", png.display(), tif.display());
@@ -155,8 +160,8 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
 fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: SliceMeta) -> Result<PathBuf> {
     let dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = out.file_name().and_then(|n| n.to_str()).unwrap_or("preview");
-    let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
-    let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
+    let meta = SliceMeta { names: Some(FileNames::numbered(&format!(".{name}-"), 0)), ..meta };
+    let mut sink = TiffSink::new(dir, SampleType::F32, Levels::Range(None, None), meta)?;
     sink.write(row, slice)?;
     sink.finish(&mut || Ok(()))?;
     let path = with_suffix(out, ".tif");
@@ -338,6 +343,14 @@ fn plugin(m: &ArgMatches) -> Result<()> {
         0 => Ok(()),
         bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
     }
+}
+
+fn convert(m: &ArgMatches) -> Result<()> {
+    let folder = args::text(m, "dir").unwrap_or_default();
+    let done = io::convert(Path::new(folder), &mut counting("conv", "image"))?;
+    let there = if done.there > 0 { format!(", {} were there", done.there) } else { String::new() };
+    say!("{} images written, {} files renamed{there} in {folder}", done.written, done.renamed);
+    Ok(())
 }
 
 fn old_names(m: &ArgMatches) -> Result<()> {

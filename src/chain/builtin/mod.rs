@@ -5,11 +5,13 @@ mod fbp;
 mod inside;
 mod normalise;
 mod offset;
+mod paste;
 mod projection;
 mod repair;
 mod rings;
+mod rows;
+mod shape;
 mod smooth;
-mod volume;
 mod whole;
 mod window;
 
@@ -34,7 +36,8 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
     all.extend(each(denoise::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(shape::STAGES));
+    all.extend(each([paste::PasteFactory]));
     all
 }
 
