@@ -4,9 +4,12 @@
 
 mod bins;
 mod blocks;
+pub mod diffusion;
 mod draw;
 pub mod edges;
+mod exp;
 pub mod gaussian;
+mod haar;
 mod histogram;
 mod intensity;
 pub mod median;
@@ -20,8 +23,11 @@ pub mod shape;
 pub mod single;
 pub mod surface;
 mod to_int;
+pub mod tv;
 pub mod unwrap;
 mod view;
+pub mod wave;
+pub mod wavelet;
 
 pub use bins::Bins;
 pub use blocks::Blocks;

@@ -1,7 +1,9 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
 mod aside;
+mod denoise;
 mod fbp;
+mod inside;
 mod looks;
 mod normalise;
 mod offset;
@@ -37,6 +39,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
+    all.extend(each(denoise::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
     all.extend(each(looks::STAGES));
