@@ -2,6 +2,11 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod bilateral;
+pub mod block_matching;
+mod exp;
+mod jobs;
+pub mod nlm;
 pub mod noise;
 mod range;
 mod to_int;

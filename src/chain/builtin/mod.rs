@@ -1,5 +1,6 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod denoise;
 mod fbp;
 mod normalise;
 mod offset;
@@ -30,6 +31,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(volume::STAGES));
+    all.extend(each(denoise::STAGES));
     all
 }
 
