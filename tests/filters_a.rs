@@ -165,7 +165,7 @@ fn reference(name: &str) -> Array3<f32> {
 #[test]
 fn the_bilateral_filter_agrees_with_scikit_image_inside() {
     let input = reference("input");
-    let inside = s![.., 2..-2, 2..-2];
+    let inside = s![.., 2..18, 2..21];
     let options = BilateralOptions { size_px: 5, depth_px: 1, sigma_px: 1e6, sigma: 0.2 };
     let (ours, theirs) = (run_bilateral(input.view(), &options), reference("bilateral-5-1-1e6-0.2"));
     // It looks weights up in a table of a million differences.
