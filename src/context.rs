@@ -5,7 +5,7 @@
 use crate::chain::Registry;
 use crate::error::{Error, Result};
 use std::str::FromStr;
-use std::sync::{Arc, RwLock};
+use std::sync::RwLock;
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,11 +117,10 @@ impl Context {
     pub fn registry(&self) -> Registry {
         self.registry.read().unwrap_or_else(|e| e.into_inner()).clone()
     }
-    /// Loads a plugin and adds its stages.
+    /// Loads a plugin and adds its stages. One with the id of a bundled plugin takes its place.
     pub fn load_plugin(&self, path: &std::path::Path) -> Result<()> {
-        let stages = crate::host::load(path)?;
-        let mut registry = self.registry.write().unwrap_or_else(|e| e.into_inner());
-        registry.add_all(stages.into_iter().map(Arc::from).collect())
+        let plugin = crate::host::load(path)?;
+        self.registry.write().unwrap_or_else(|e| e.into_inner()).add_plugin(plugin)
     }
 }
 

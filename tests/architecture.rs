@@ -28,7 +28,8 @@ const ALLOWED: &[(&str, &str)] = &[
 ];
 
 /// Crate → the one module that may name it.
-const CRATES: &[(&str, &str)] = &[("jni", "jni"), ("libloading", "host"), ("tiff", "io"), ("hdf5_reader", "io")];
+const CRATES: &[(&str, &str)] =
+    &[("jni", "jni"), ("libloading", "host"), ("slice_tools", "host"), ("tiff", "io"), ("hdf5_reader", "io")];
 /// Beginnings of paths in `src/`.
 const UNSAFE_IN: &[&str] = &[
     "capi/",

@@ -123,8 +123,8 @@ fn a_chain_goes_on_from_slices_on_disk() {
     assert!(same_for_all_heights(&slices, "volume | filter.median depth_px=3") == expected);
     run(&slices, "volume | filter.median depth_px=3 | volume.bin bin=2", &out);
     let description = read_description(&out.join("rec00000.tif")).expect("a description");
-    // Larger pixels; axis, views and angle are still those of the reconstruction.
-    assert!(description.starts_with("20.000000\t31.000000\t120\t0.000000\t"), "{description}");
+    // Larger pixels, and the axis told in them; views and angle are still those of the reconstruction.
+    assert!(description.starts_with("20.000000\t15.250000\t120\t0.000000\t"), "{description}");
     assert_eq!(read_slice(&out.join("rec00003.tif")).expect("a slice").dim(), (32, 32));
     // A chain without stages converts.
     let bytes = folder.path().join("bytes");

@@ -173,10 +173,11 @@ fn a_link_named_like_a_ct_rec_program_behaves_like_it() {
     let output = Command::new(&link).output().expect("it must start");
     let sentence = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
-    assert!(sentence.contains("hp_tg_t_c: expected: raw Dr RC RA0 rec"), "{sentence}");
-    let (code, sentence) = fails(&["hp_tg_g_c", "raw", "1", "2", "0", "rec"]);
-    assert_eq!(code, 8);
-    assert!(sentence.contains("use hp_tg_t_c"), "{sentence}");
+    assert!(sentence.contains("hp_tg_t_c: usage: hp_tg_t_c raw Dr RC RA0 rec, or"), "{sentence}");
+    let (code, sentence) = fails(&["hp_tg_g_c", "no such folder", "1", "2", "0", "rec"]);
+    assert_eq!(code, 3);
+    assert!(sentence.contains("no GPU engine: computed on the CPU"), "{sentence}");
+    assert!(sentence.contains("no such folder"), "{sentence}");
 }
 
 #[test]

@@ -71,3 +71,21 @@ fn every_stage_says_enough_of_itself() {
         }
     }
 }
+
+/// The tables of `docs/ct-rec.md` are what the programs say of themselves.
+#[test]
+fn the_tables_of_old_programs_are_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ct-rec.md");
+    let read = || std::fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
+    let kept = read();
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_wagiri")).args(["compat", "list", "--markdown"]).output();
+    let tables = String::from_utf8(output.unwrap().stdout).unwrap().replace("\r\n", "\n");
+    let (head, rest) = kept.split_once("<!-- programs -->").expect("a mark before the tables");
+    let (_, tail) = rest.split_once("<!-- end -->").expect("a mark behind the tables");
+    let made = format!("{head}<!-- programs -->\n{tables}<!-- end -->{tail}");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert!(read() == made, "docs/ct-rec.md is not current: run UPDATE=1 cargo test --test docs, and look at the diff");
+}

@@ -5,17 +5,15 @@ mod common;
 
 use common::Lcg;
 use common::chains::volume;
-use common::foam::Foam;
+use common::noisy::{noisy_foam, psnr};
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
-use std::f64::consts::{LN_2, PI};
+use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
-use wagiri::geometry::{uniform_angles, view_weights};
 use wagiri::io::read_slice;
 use wagiri::post::NoiseEstimator;
 use wagiri::post::bilateral::{BilateralOptions, bilateral};
-use wagiri::post::block_matching::{BlockMatchingOptions, block_matching};
+use wagiri::post::block_matching::{BlockMatching, BlockMatchingOptions};
 use wagiri::post::nlm::{NlmOptions, OwnWeight, nlm};
-use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
 use wagiri::scan::MemoryRows;
 use wagiri::{Error, ErrorKind, Scan};
 
@@ -55,7 +53,8 @@ fn run_nlm(volume: ArrayView3<f32>, options: &NlmOptions) -> Array3<f32> {
 
 fn run_block_matching(volume: ArrayView3<f32>, options: &BlockMatchingOptions) -> Array3<f32> {
     let (mut out, slices) = (Array3::zeros(volume.dim()), volume.shape()[0]);
-    block_matching(&pool(), volume, [0, slices], 0, options, out.view_mut(), &mut |_| Ok(())).expect("a volume");
+    let mut filter = BlockMatching::new(*options);
+    filter.filter(&pool(), volume, [0, slices], 0, out.view_mut(), &mut |_| Ok(())).expect("a volume");
     out
 }
 
@@ -313,62 +312,8 @@ fn block_matching_is_what_its_definition_says() {
     }
 }
 
-/// A foam as the detector sees it, reconstructed: the truth and the noisy slices, in 1/cm.
-fn noisy_foam(size: usize, slices: usize, photons: f64) -> (Array3<f32>, Array3<f32>) {
-    let (views, radius_px) = (2 * size, 0.47 * size as f64);
-    let half = 0.5 * slices as f64 / radius_px;
-    let foam = Foam::new(1, 8000, half);
-    let angles = uniform_angles(views, 0.0, PI);
-    let height = |k: usize| (k as f64 - (slices as f64 - 1.0) / 2.0) / radius_px;
-    let (mut sinograms, mut truth) = (Array3::zeros((slices, views, size)), Array3::zeros((slices, size, size)));
-    for k in 0..slices {
-        sinograms.index_axis_mut(Axis(0), k).assign(&foam.sinogram(height(k), &angles, size, radius_px));
-        truth.index_axis_mut(Axis(0), k).assign(&foam.slice(height(k), size, radius_px));
-    }
-    // Half of the photons are absorbed on the average.
-    let mean = f64::from(sinograms.mean().expect("views")) * size as f64 / (2.0 * radius_px);
-    let absorbance = LN_2 / mean;
-    let mut random = Lcg(5);
-    sinograms.mapv_inplace(|p: f32| {
-        if photons.is_infinite() {
-            return (absorbance * f64::from(p)) as f32;
-        }
-        // Poisson numbers as their definition by waiting times says.
-        let (limit, mut counts, mut product) =
-            ((-photons * (-absorbance * f64::from(p)).exp()).exp(), 0.0, random.unit());
-        while product > limit {
-            counts += 1.0;
-            product *= random.unit();
-        }
-        (photons / f64::max(counts, 1.0)).ln() as f32
-    });
-    truth *= (absorbance / radius_px * 1e4) as f32;
-    let tolerance = FbpOptions::DEFAULT_TOLERANCE;
-    let options = FbpOptions { filter: Filter::Ramp, engine: Engine::Direct, pad: false, tolerance };
-    let fbp = Fbp::new(&angles, &view_weights(&angles), size, 1.0, &options).expect("an engine");
-    let mut out = Array3::zeros(truth.dim());
-    let centers = vec![(size as f64 - 1.0) / 2.0; slices];
-    fbp.reconstruct(&pool(), sinograms.view(), &centers, out.view_mut(), &mut |_| Ok(())).expect("slices");
-    (truth, out)
-}
-
 fn scan(volume: Array3<f32>) -> Scan {
     MemoryRows::volume(volume).into_scan(Vec::new(), Some(1.0)).expect("a volume")
-}
-
-/// Peak signal to noise ratio within the foam and away from the first and last slices, dB.
-fn psnr(truth: &Array3<f32>, volume: &Array3<f32>) -> f64 {
-    let (slices, size, _) = truth.dim();
-    let (mut sum, mut count) = (0.0, 0.0);
-    for ((z, y, x), v) in volume.indexed_iter() {
-        let (px, py) = common::xy(size, y, x);
-        if z >= slices / 4 && z < slices - slices / 4 && px.hypot(py) < 0.45 * size as f64 {
-            sum += (f64::from(*v) - f64::from(truth[[z, y, x]])).powi(2);
-            count += 1.0;
-        }
-    }
-    let peak = truth.iter().fold(0f32, |a, b| a.max(*b));
-    10.0 * (f64::from(peak).powi(2) / (sum / count)).log10()
 }
 
 #[test]
@@ -454,6 +399,7 @@ fn what_is_no_number_or_cannot_be_is_refused_and_a_stop_is_obeyed() {
     let mut out = Array3::zeros(volume.dim());
     let stop = &mut |_: f64| Err(Error::cancelled("test"));
     let options = BlockMatchingOptions { search_px: 2, sigma: 0.2, wiener: true };
-    let e = block_matching(&pool(), volume.view(), [0, 6], 0, &options, out.view_mut(), stop).expect_err("stopped");
+    let mut filter = BlockMatching::new(options);
+    let e = filter.filter(&pool(), volume.view(), [0, 6], 0, out.view_mut(), stop).expect_err("stopped");
     assert_eq!(e.kind(), ErrorKind::Cancelled);
 }

@@ -63,8 +63,13 @@ fn measured_memory_is_what_was_announced() {
             (1, Engine::Fourier),
             (7, Engine::Fourier),
         ] {
-            let options =
-                FbpOptions { filter: Filter::Chesler, engine, pad: true, tolerance: FbpOptions::DEFAULT_TOLERANCE };
+            let options = FbpOptions {
+                filter: Filter::Chesler,
+                engine,
+                pad: true,
+                tolerance: FbpOptions::DEFAULT_TOLERANCE,
+                interpolation: Default::default(),
+            };
             let fbp = Fbp::new(&angles, &view_weights(&angles), cols, 1.0, &options).unwrap();
             let sinos = Array3::from_elem((rows, views, cols), 0.5);
             let mut out = Array3::zeros((rows, cols, cols));

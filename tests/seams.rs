@@ -5,6 +5,8 @@ mod common;
 
 use ndarray::{Array2, Array3};
 use std::f64::consts::PI;
+use std::sync::LazyLock;
+use tempfile::TempDir;
 use wagiri::chain::{ParamInfo, ParamKind, ParamValue, Registry, RunOptions, StageInfo};
 use wagiri::geometry::uniform_angles;
 use wagiri::io::MemorySink;
@@ -56,8 +58,24 @@ fn volume(ctx: &Context, chain: &Chain, scan: &Scan, slab_rows: Option<usize>) -
     Ok(sink.volume)
 }
 
+/// Parameters that name what a stage writes.
+const PATHS: [&str; 2] = ["file", "path"];
+
+/// A volume in files for a stage that needs another one beside that of the chain.
+fn other() -> &'static str {
+    static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scan = MemoryRows::volume(noise([5, 20, 30])).into_scan(Vec::new(), Some(1.0)).expect("a scan");
+        let chain = Chain::parse(&Registry::built_in(), "volume | volume.crop").expect("a chain");
+        let (ctx, options) = (context(1), RunOptions::default());
+        chain.run(&ctx, &scan, folder.path(), &options, &mut Progress::silent()).expect("slices");
+        folder
+    });
+    FOLDER.path().to_str().expect("UTF-8")
+}
+
 /// Values to try: every word, the other truth, numbers on both sides of the default.
-fn values(param: &ParamInfo) -> Vec<String> {
+fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
     let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
     let default = match param.default {
         ParamValue::Int(v) => v as f64,
@@ -73,21 +91,29 @@ fn values(param: &ParamInfo) -> Vec<String> {
         ParamKind::Float => {
             [default * 1.5 + 0.2, default * 0.6].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
         }
-        // The only text that shapes a result is an axis: straight, and tilted.
+        // A table or picture beside the volume, in a folder that goes away.
+        ParamKind::Text if PATHS.contains(&param.name) => vec![dir.path().join("aside").display().to_string()],
+        ParamKind::Text if param.name == "volume" => vec![other().to_owned()],
+        // Else the only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
     }
 }
 
 /// `stage param=value ...` with one parameter after the other away from its default. The axis is not found in noise.
-fn calls(info: &StageInfo) -> Vec<(&'static str, String)> {
+fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
     let axis = |but: &str| {
         let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
-        if needed { " center_px=25.5" } else { "" }
+        let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
+        match (needed, pasted) {
+            (true, _) => " center_px=25.5".to_owned(),
+            (_, true) => format!(" volume={}", other()),
+            _ => String::new(),
+        }
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
     for param in info.params {
         let call = |value: String| (param.name, format!("{} {}={value}{}", info.id, param.name, axis(param.name)));
-        calls.extend(values(param).into_iter().map(call));
+        calls.extend(values(param, dir).into_iter().map(call));
     }
     calls
 }
@@ -117,10 +143,10 @@ fn context(threads: usize) -> Context {
 
 #[test]
 fn no_stage_shows_where_slabs_begin() {
-    let (ctx, one) = (context(3), context(1));
+    let (ctx, one, dir) = (context(3), context(1), tempfile::tempdir().expect("a folder"));
     for info in Registry::built_in().infos() {
         let mut accepted: Vec<&str> = Vec::new();
-        for (param, call) in calls(info) {
+        for (param, call) in calls(info, &dir) {
             let turn = if info.id == "offset.stitch" || call.contains("turn=full") { 2.0 * PI } else { PI };
             let scan = scan(info.input, turn);
             let [alone, between] = chains(info, &call);

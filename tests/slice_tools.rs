@@ -1,4 +1,4 @@
-//! The plugin slice-tools on a foam of balls: counts, volumes and places as they are, the same bytes however the volume is
+//! The bundled plugin slice-tools on a foam of balls: counts, volumes and places as they are, the same bytes however the volume is
 //! cut, behind a reconstruction and on a volume itself.
 
 mod common;
@@ -53,9 +53,7 @@ fn volume(size: usize, rows: usize, balls: &[Ball]) -> Array3<f32> {
 }
 
 fn context(threads: usize) -> Context {
-    let ctx = Context::new(ContextOptions { threads: Some(threads), ..Default::default() }).expect("a context");
-    ctx.load_plugin(plugins::slice_tools()).expect("the plugin");
-    ctx
+    Context::new(ContextOptions { threads: Some(threads), ..Default::default() }).expect("a context")
 }
 
 /// A volume through one stage in slabs of `height` rows.
@@ -310,7 +308,7 @@ fn the_command_line_runs_it_on_a_real_scan() {
     );
     let wagiri = |command: &str, out: &Path| {
         let mut wagiri = Command::new(env!("CARGO_BIN_EXE_wagiri"));
-        wagiri.arg(command).arg(&scan).arg(out).args(["--chain", &chain, "--plugin"]).arg(plugins::slice_tools());
+        wagiri.arg(command).arg(&scan).arg(out).args(["--chain", &chain]);
         let said = wagiri.output().expect("wagiri must start");
         let text = String::from_utf8_lossy(&said.stderr).into_owned();
         assert!(said.status.success(), "{text}");
@@ -323,4 +321,23 @@ fn the_command_line_runs_it_on_a_real_scan() {
     std::fs::remove_file(&file).expect("the table");
     let said = wagiri("preview", &dir.path().join("one"));
     assert!(said.contains("no table is written for a single slice") && !file.exists(), "{said}");
+}
+
+/// A plugin that is loaded under the id of a bundled one takes its place, once; nothing else may.
+#[test]
+fn the_plugin_is_part_of_wagiri_and_a_file_takes_its_place() {
+    let data = volume(24, 9, &foam(24, 9, 1));
+    let ctx = context(2);
+    let ids = |ctx: &Context| -> Vec<&str> { ctx.registry().infos().map(|info| info.id).collect() };
+    let (bundled, before) = (ids(&ctx), through(&ctx, "slice.label", &[], &data, 4).expect("labels"));
+    assert!(bundled.contains(&"slice.label") && before.iter().any(|v| *v == 1.0));
+    ctx.load_plugin(plugins::slice_tools()).expect("the file");
+    assert_eq!(ids(&ctx), bundled);
+    assert_eq!(through(&ctx, "slice.label", &[], &data, 4).expect("labels"), before);
+    let again = ctx.load_plugin(plugins::slice_tools()).expect_err("twice").to_string();
+    assert_eq!(again, "slice.label: a stage with this id exists already");
+    // wagiri itself, which holds the plugin, must not look like one: two plugins would have the same symbol.
+    let wagiri = std::env::current_exe().expect("this test").with_file_name(plugins::library("wagiri"));
+    let refused = ctx.load_plugin(&wagiri).expect_err("no plugin").to_string();
+    assert!(refused.contains("it does not export WAGIRI_PLUGIN_ENTRY"), "{refused}");
 }

@@ -25,7 +25,7 @@ use types::wagiri_status;
 
 /// ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 /// least the same minor; compare with `wagiri_abi_version()`.
-pub const WAGIRI_ABI_VERSION: u32 = 0x10002;
+pub const WAGIRI_ABI_VERSION: u32 = 0x10003;
 
 /// Bit of `wagiri_features()`: plugins can be loaded.
 pub const WAGIRI_FEATURE_PLUGINS: u64 = 1;

@@ -11,7 +11,7 @@ use crate::chain::{AxisMethod, AxisOptions, find_axis};
 use crate::error::{Error, Result};
 use crate::geometry::view_weights;
 use crate::preprocess::{Air, BlackRule, NormaliseOptions, normalise_rows};
-use crate::recon::{Engine, Fbp, FbpOptions, Filter};
+use crate::recon::{Engine, Fbp, FbpOptions, Filter, Interpolation};
 use crate::slab::References;
 use ndarray::Axis;
 use std::ffi::{c_char, c_void};
@@ -31,6 +31,12 @@ pub const WAGIRI_ENGINE_DIRECT: i32 = 0;
 pub const WAGIRI_ENGINE_REFERENCE: i32 = 1;
 /// Engine: f32, all threads, much faster, with an error below `tolerance`.
 pub const WAGIRI_ENGINE_FOURIER: i32 = 2;
+
+/// Between the columns of a view, Fourier engine: a sinc, all detail and noise is kept.
+pub const WAGIRI_INTERPOLATION_SINC: i32 = 0;
+/// Between the columns of a view, Fourier engine: the highest frequencies are damped as straight lines do, without their
+/// aliases.
+pub const WAGIRI_INTERPOLATION_LINEAR: i32 = 1;
 
 /// Where the rays are. Set `struct_size` to sizeof.
 #[repr(C)]
@@ -69,6 +75,10 @@ pub struct wagiri_fbp_options {
     pub pad: i32,
     /// Largest relative L2 error of the Fourier engine, 1e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
     pub tolerance: f64,
+    /// WAGIRI_INTERPOLATION_ for the Fourier engine. Other engines draw straight lines.
+    pub interpolation: i32,
+    /// Must be 0.
+    pub reserved: i32,
 }
 
 // SAFETY: repr(C), `u32` first, numbers and pointers only, no padding at the end.
@@ -90,7 +100,18 @@ fn fbp_options(options: &wagiri_fbp_options) -> Result<FbpOptions> {
         other => return Err(Error::invalid("engine", "expected a WAGIRI_ENGINE_ value").with("engine", other)),
     };
     let tolerance = if options.tolerance == 0.0 { FbpOptions::DEFAULT_TOLERANCE } else { options.tolerance };
-    Ok(FbpOptions { filter, engine, pad: options.pad != 0, tolerance })
+    let interpolation = match options.interpolation {
+        WAGIRI_INTERPOLATION_SINC => Interpolation::Sinc,
+        WAGIRI_INTERPOLATION_LINEAR => Interpolation::Linear,
+        other => {
+            let message = "expected a WAGIRI_INTERPOLATION_ value";
+            return Err(Error::invalid("interpolation", message).with("interpolation", other));
+        }
+    };
+    if options.reserved != 0 {
+        return Err(Error::invalid("reserved", "expected 0").with("reserved", options.reserved));
+    }
+    Ok(FbpOptions { filter, engine, pad: options.pad != 0, tolerance, interpolation })
 }
 
 /// How to turn counts into absorbance. Set `struct_size` to sizeof; every other field may be 0.

@@ -165,7 +165,7 @@ fn structs_lie_in_memory_as_the_header_says() {
             format, details, path, notes, pixels
         }
         wagiri_geometry { struct_size, views, angles_rad, pixel_um, center_px, center_px_per_row }
-        wagiri_fbp_options { struct_size, filter, engine, pad, tolerance }
+        wagiri_fbp_options { struct_size, filter, engine, pad, tolerance, interpolation, reserved }
         wagiri_normalise_options { struct_size, air_edges, keep_bad_pixels, floor_counts, black_fraction }
         wagiri_center_options { struct_size, method, row_start, row_end, search_start_px, search_end_px }
         wagiri_center { struct_size, center_px, center_px_per_row, score }
@@ -219,7 +219,7 @@ fn every_appended_field_will_change_the_size() {
     check::<wagiri_scan_options>(offset_of!(wagiri_scan_options, view_end) + 8);
     check::<wagiri_scan_details>(offset_of!(wagiri_scan_details, pixels) + 8);
     check::<wagiri_geometry>(offset_of!(wagiri_geometry, center_px_per_row) + 8);
-    check::<wagiri_fbp_options>(offset_of!(wagiri_fbp_options, tolerance) + 8);
+    check::<wagiri_fbp_options>(offset_of!(wagiri_fbp_options, reserved) + 4);
     check::<wagiri_normalise_options>(offset_of!(wagiri_normalise_options, black_fraction) + 8);
     check::<wagiri_center_options>(offset_of!(wagiri_center_options, search_end_px) + 8);
     check::<wagiri_center>(offset_of!(wagiri_center, score) + 8);

@@ -24,7 +24,7 @@
 
 // ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 // least the same minor; compare with `wagiri_abi_version()`.
-#define WAGIRI_ABI_VERSION 65538
+#define WAGIRI_ABI_VERSION 65539
 
 // Bit of `wagiri_features()`: plugins can be loaded.
 #define WAGIRI_FEATURE_PLUGINS 1
@@ -67,6 +67,13 @@
 
 // Engine: f32, all threads, much faster, with an error below `tolerance`.
 #define WAGIRI_ENGINE_FOURIER 2
+
+// Between the columns of a view, Fourier engine: a sinc, all detail and noise is kept.
+#define WAGIRI_INTERPOLATION_SINC 0
+
+// Between the columns of a view, Fourier engine: the highest frequencies are damped as straight lines do, without their
+// aliases.
+#define WAGIRI_INTERPOLATION_LINEAR 1
 
 // Frame: projection `index`.
 #define WAGIRI_FRAME_VIEW 0
@@ -420,6 +427,10 @@ typedef struct wagiri_fbp_options {
   int32_t pad;
   // Largest relative L2 error of the Fourier engine, 1e-6 to 1e-2; 0 means 2e-4. Other engines take no notice.
   double tolerance;
+  // WAGIRI_INTERPOLATION_ for the Fourier engine. Other engines draw straight lines.
+  int32_t interpolation;
+  // Must be 0.
+  int32_t reserved;
 } wagiri_fbp_options;
 
 // What is known of a scan. Pointers are valid until the scan is freed.

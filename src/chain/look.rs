@@ -55,7 +55,8 @@ pub(super) fn look<'s>(
     let looks: Vec<Look> = who
         .map(|(stage, _)| {
             let rows = rows_at(plans, stage, cut.rows.clone());
-            Look { stage, rows: rows.start..rows.end.min(source.rows_before[stage]) }
+            let end = rows.end.min(source.rows_before[stage]);
+            Look { stage, rows: rows.start.min(end.saturating_sub(1))..end }
         })
         .collect();
     let cost = |plans: &[StagePlan]| plans.iter().map(|p| p.cost_per_row).sum::<f64>();

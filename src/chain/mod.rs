@@ -18,6 +18,7 @@ mod spec;
 mod stage;
 pub mod survey;
 mod write;
+pub mod zscan;
 
 pub use crate::io::SliceSink;
 pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
@@ -28,12 +29,13 @@ pub use registry::Registry;
 pub use resume::CHAIN_FILE;
 pub use source::{RAW, SINOGRAMS, SOURCES, VOLUME};
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
+use write::Files;
 pub use write::{ENDS, WRITE_PROJECTIONS, WRITE_TIFF};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
-use crate::io::{self, MemorySink, SampleType};
+use crate::io::{Levels, MemorySink, SampleType};
 use crate::progress::{PhaseTime, Progress};
 use crate::scan::{Scan, ScanOptions};
 use crate::slab::{Domain, Halo};
@@ -191,11 +193,6 @@ impl Chain {
     pub fn path(&self) -> Option<&Path> {
         self.source.text("path").map(Path::new)
     }
-    /// Name of the file of slice `z`: `rec00012.tif`.
-    pub fn file_name(&self, z: usize) -> String {
-        let prefix = if self.output() == Domain::Sinogram { SINOGRAM_PREFIX } else { self.sample_type().prefix() };
-        io::file_name(prefix, z)
-    }
     /// Refuses data of another kind than the chain starts from.
     fn check_source(&self, domain: Domain) -> Result<()> {
         if self.input() == domain {
@@ -230,12 +227,10 @@ impl Chain {
     pub fn plan(&self, ctx: &Context, scan: &Scan, options: &RunOptions, progress: &mut Progress) -> Result<ChainPlan> {
         let ready = prepare::prepare(self, ctx, scan, options, None, progress)?;
         let cut = &ready.prepared.cut;
-        let (sample, is_tiff) = (self.sample_type(), self.write.info().id == WRITE_TIFF.id);
+        let Files { sample, levels, .. } = self.files(scan.info(), ready.slices)?;
         let pixels = (cut.slice[0] * cut.slice[1]) as u64 * cut.rows.len() as u64;
         // With an open range all slices exist in 32 bits before the first is converted.
-        let open = is_tiff
-            && sample != SampleType::F32
-            && (self.write.float("min").is_none() || self.write.float("max").is_none());
+        let open = sample != SampleType::F32 && matches!(levels, Levels::Range(None, _) | Levels::Range(_, None));
         let plans = plan::stage_plans(&ready.prepared.stages, &ready.prepared.reading, cut.part_rows)?.stages;
         let slices = cut.rows.len() as f64;
         let ids = ready.prepared.stages.iter().map(|stage| stage.info().id);
@@ -296,15 +291,5 @@ impl Chain {
             return Err(Error::invalid("resume", "only a run into a folder can be continued"));
         }
         prepare::prepare(self, ctx, scan, options, None, progress)?.run(ctx, scan, sink, progress)
-    }
-    fn sample_type(&self) -> SampleType {
-        if self.write.info().id != WRITE_TIFF.id {
-            return SampleType::F32;
-        }
-        match self.write.text("type") {
-            Some("u16") => SampleType::U16,
-            Some("u8") => SampleType::U8,
-            _ => SampleType::F32,
-        }
     }
 }

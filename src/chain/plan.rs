@@ -22,6 +22,8 @@ pub(super) struct Reading {
     pub count_bytes: u64,
     /// Rows, and views, that are decoded together.
     pub grain: Grain,
+    /// What each thread decodes from.
+    pub decoding_bytes: u64,
     /// Counts that were read before the run and are kept for it.
     pub kept_bytes: u64,
     /// Threads that read.
@@ -151,7 +153,7 @@ impl Needs<'_> {
     /// part has on its way; scratch memory; finished parts.
     fn memory_bytes(&self, buffers: Buffers) -> Result<u64> {
         let Buffers { part, volumes, slab, slabs } = buffers;
-        let Reading { shape, grain, .. } = self.reading;
+        let shape = self.reading.shape;
         let Plans { stages: plans, source, halo, input } = stage_plans(self.stages, &self.reading, part)?;
         let around = halo.below + halo.above;
         let counts = |rows: usize| rows as u64 * (shape.views * shape.cols) as u64;
@@ -163,10 +165,7 @@ impl Needs<'_> {
         let slab_bytes = counts(slab_rows) * self.reading.count_bytes + references(slab_rows);
         // Rows that the next slab needs again are copied.
         let overlap = counts(around) * self.reading.count_bytes;
-        let decoding = match grain {
-            Grain { views: 1, rows: 1 } => 0,
-            Grain { views, rows } => (self.reading.threads * 2 * views * rows * shape.cols) as u64 * 4,
-        };
+        let decoding = self.reading.threads as u64 * self.reading.decoding_bytes;
         let first = bytes(&input);
         let mut sizes: Vec<u64> = std::iter::once(first).chain(plans.iter().map(|p| bytes(&p.output))).collect();
         let last = sizes[plans.len()];
@@ -333,7 +332,8 @@ mod tests {
 
     fn reading(shape: ScanShape, grain_rows: usize) -> Reading {
         let grain = Grain { views: 1, rows: grain_rows.min(shape.rows) };
-        Reading { shape, domain: Domain::Counts, count_bytes: 2, grain, kept_bytes: 0, threads: 2 }
+        let decoding_bytes = if grain_rows == 1 { 0 } else { (8 * grain.rows * shape.cols) as u64 };
+        Reading { shape, domain: Domain::Counts, count_bytes: 2, grain, decoding_bytes, kept_bytes: 0, threads: 2 }
     }
 
     fn smallest(stages: &[Box<dyn Stage>], reading: Reading) -> u64 {

@@ -25,7 +25,8 @@ pub(super) struct Ready {
     /// As it is after the last stage.
     pub geometry: Geometry,
     pub angle_offset_rad: f64,
-    pub output: Domain,
+    /// Slices that all of the data would give.
+    pub slices: usize,
     pub remarks: Vec<String>,
     pub edge_over_mean: f64,
     pub chain: Chain,
@@ -55,6 +56,7 @@ pub(super) fn prepare(
         domain: info.domain,
         count_bytes: count_bytes(scan),
         grain: scan.source().grain(),
+        decoding_bytes: scan.source().decoding_bytes(),
         kept_bytes: 0,
         threads: reader_threads(ctx),
     };
@@ -117,7 +119,6 @@ pub(super) fn prepare(
     check_axis(&chain, &created, &reading, &rows)?;
     let Created { stages, before, after } = created;
     let rows_before = before.iter().map(|shape| shape.rows).collect();
-    let output = chain.steps.last().map_or(info.domain, |s| s.factory.info().output);
     let without = cut(&stages, 0)?;
     // What the survey found may make the stages need more memory than was known before it.
     let cut = match cut(&stages, kept.bytes()) {
@@ -130,16 +131,17 @@ pub(super) fn prepare(
     let fbp = chain.steps.iter().find(|s| is_recon(s.params.info())).map(|s| &s.params);
     let angle_offset_rad = fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians();
     let prepared = Prepared { stages, rows_before, black_views, reading, cut, kept };
-    let (edge_over_mean, geometry) = (setup.edge_over_mean, after.geometry);
-    Ok(Ready { prepared, geometry, angle_offset_rad, output, remarks, edge_over_mean, chain })
+    let (edge_over_mean, slices, geometry) = (setup.edge_over_mean, after.shape.rows, after.geometry);
+    Ok(Ready { prepared, geometry, angle_offset_rad, slices, remarks, edge_over_mean, chain })
 }
 
 /// What is known of a scan without reading it.
 fn first_setup(ctx: &Context, scan: &Scan) -> Setup {
     let (shape, info) = (scan.shape(), scan.info());
+    let middle = Center::Fixed((shape.cols as f64 - 1.0) / 2.0);
     let geometry = Geometry {
         angles_rad: info.angles_rad.clone(),
-        center: Center::Fixed((shape.cols as f64 - 1.0) / 2.0),
+        center: info.made.as_ref().map_or(middle, |made| made.center),
         pixel_um: info.pixel_um.unwrap_or(1.0),
     };
     Setup { shape, geometry, edge_over_mean: 0.0, threads: ctx.threads() }
@@ -206,7 +208,8 @@ fn what_to_keep(
 ) -> Result<Option<Keep>> {
     let without = cut(stages, 0)?;
     let (halo, rows) = (without.halo, without.source.input(rows.clone()));
-    let rows = rows.start.saturating_sub(halo.below)..(rows.end + halo.above).min(shape.rows);
+    let end = (rows.end + halo.above).min(shape.rows);
+    let rows = rows.start.saturating_sub(halo.below).min(end)..end;
     for whole_grains in [true, false] {
         let keep = Keep { rows: rows.clone(), whole_grains };
         let kept: usize = keep.ranges(shape, reading.grain).iter().map(Range::len).sum();

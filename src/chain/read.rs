@@ -150,8 +150,10 @@ impl Reader<'_> {
         tick: &mut dyn FnMut(f64) -> Result<()>,
     ) -> Result<RawSlab> {
         let (shape, halo) = (self.scan.shape(), self.halo);
-        let there = own.start.saturating_sub(halo.below)..(own.end + halo.above).min(shape.rows);
-        let below = halo.below + there.start - own.start;
+        // What lies beyond the last row repeats it.
+        let end = (own.end + halo.above).min(shape.rows);
+        let there = own.start.saturating_sub(halo.below).min(end.saturating_sub(1))..end;
+        let below = (halo.below + there.start).saturating_sub(own.start);
         let total = halo.below + own.len() + halo.above;
         let is_counts = self.scan.info().domain == Domain::Counts;
         let read = || read_references(self.scan, there.clone(), self.black_views);

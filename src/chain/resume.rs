@@ -5,14 +5,14 @@
 
 use super::manifest::{Earlier, Known, Manifest, RECORD, Record};
 use super::prepare::{self, Ready, prepare};
-use super::{Chain, RunOptions, RunSummary, SINOGRAM_PREFIX, WRITE_PROJECTIONS, plan};
+use super::write::Files;
+use super::{Chain, RunOptions, RunSummary, WRITE_PROJECTIONS, plan};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::io::{ProjectionSink, SliceMeta, TiffSink, Written};
 use crate::progress::Progress;
 use crate::recon::Isa;
 use crate::scan::{Fingerprint, Scan, ScanOptions};
-use crate::slab::Domain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -38,6 +38,8 @@ pub(super) fn run(
     // HiPic frames are named by a letter and a number only, and ct-rec's users keep slices beside them.
     let frames_in = if scan.info().format == "hipic" { &[] } else { scan.info().folders.as_slice() };
     TiffSink::check_dir(out_dir, frames_in)?;
+    // What cannot be written is refused before work is done for it.
+    chain.files(scan.info(), prepare::slices(chain, ctx, scan)?)?;
     // Locked before the survey and the search of the axis, which take long.
     let opened = if options.unrecorded { None } else { Record::open(out_dir, false)? };
     let asked = if options.unrecorded { Vec::new() } else { asked(chain, ctx, scan, options)? };
@@ -274,18 +276,22 @@ impl Chain {
             views: ready.geometry.angles_rad.len(),
             angle_offset_rad: ready.angle_offset_rad,
             artist: options.artist().to_owned(),
-            prefix: (ready.output == Domain::Sinogram).then(|| SINOGRAM_PREFIX.into()),
+            names: None,
+            levels: None,
+            described: self.described(),
         };
-        if let Some(made) = &scan.info().made {
-            (meta.center, meta.views, meta.angle_offset_rad) = (made.center, made.views, made.angle_offset_rad);
+        // Slices that were not made anew keep what is known of them.
+        if let Some(made) = scan.info().made.as_ref().filter(|_| ready.geometry.angles_rad.is_empty()) {
+            (meta.views, meta.angle_offset_rad) = (made.views, made.angle_offset_rad);
+            meta.levels = made.levels;
         }
         meta
     }
     /// Where the slices go.
     fn sink(&self, dir: &Path, scan: &Scan, options: &RunOptions, ready: &Ready, continued: bool) -> Result<TiffSink> {
-        let meta = self.meta(scan, options, ready);
-        let range = (self.write.float("min"), self.write.float("max"));
+        let Files { sample, levels, names } = self.files(scan.info(), ready.slices)?;
+        let meta = SliceMeta { names: Some(names), ..self.meta(scan, options, ready) };
         let make = if continued { TiffSink::continued } else { TiffSink::new };
-        make(dir, self.sample_type(), range, meta)
+        make(dir, sample, levels, meta)
     }
 }

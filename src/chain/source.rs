@@ -3,9 +3,10 @@
 use super::params::Params;
 use super::stage::{ParamInfo, ParamKind, ParamValue, StageInfo};
 use crate::error::{Error, Result};
-use crate::io;
+use crate::io::{self, VolumeOptions};
 use crate::scan::{Scan, ScanOptions};
 use crate::slab::Domain;
+use std::borrow::Cow;
 use std::path::Path;
 
 const fn text(name: &'static str, help: &'static str) -> ParamInfo {
@@ -32,6 +33,10 @@ pub static RAW: StageInfo = StageInfo {
         ANGLES,
         text("dataset", "HDF5 dataset of the projections"),
         text("views", "Only these projections, A..B with B not included"),
+        text(
+            "part",
+            "Only scan K of a series of N in one sequence of frames: K/N, K/N:interleaved, K/Nx961 (frames of a scan)",
+        ),
     ],
 };
 
@@ -50,7 +55,26 @@ pub static VOLUME: StageInfo = StageInfo {
     summary: "Start: a finished volume, a folder of TIFF slices or one TIFF file of many pages",
     input: Domain::Volume,
     output: Domain::Volume,
-    params: &[PATH],
+    params: &[
+        PATH,
+        text(
+            "names",
+            "Files and their order: - by bytes, --r backwards, --n by number, --rn, '-a.tif b.tif', or a file with a name a line; auto counts a2 before a10",
+        ),
+        ParamInfo::choice(
+            "pad",
+            &["off", "zero"],
+            "off",
+            "zero: slices smaller than the largest get zeros at the right and at the bottom; off refuses them",
+        ),
+        ParamInfo::new(
+            "axes",
+            ParamKind::Text,
+            "",
+            ParamValue::Text(Cow::Borrowed("+x +y +z")),
+            "Axes of the images that run to the right, down and across the slices, - backwards: '+y +z +x' re-slices, '-y +x +z' turns",
+        ),
+    ],
 };
 
 /// The words that a chain may start with.
@@ -78,6 +102,7 @@ pub(super) fn locate(source: &mut Params, path: Option<&Path>, options: &ScanOpt
         ("angles", options.angles.clone()),
         ("dataset", options.dataset.clone()),
         ("views", views),
+        ("part", options.part.as_ref().map(ToString::to_string)),
     ];
     for (name, value) in given {
         if let Some(value) = value {
@@ -97,7 +122,14 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
     let angles = |source: &Params| source.text("angles").map(str::to_owned);
     let domain = source.info().output;
     match domain {
-        Domain::Volume => return io::open_slices(path, domain, None),
+        Domain::Volume => {
+            let options = VolumeOptions {
+                names: source.text("names").map(str::to_owned),
+                pad: source.text("pad") == Some("zero"),
+                axes: source.text("axes").map(str::to_owned),
+            };
+            return io::open_volume(path, &options);
+        }
         Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
         Domain::Counts => {}
     }
@@ -115,6 +147,7 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
         angles: angles(source),
         dataset: param("dataset"),
         views: views.transpose()?,
+        part: source.text("part").map(str::parse).transpose()?,
     };
     io::open(path, &options)
 }

@@ -54,7 +54,7 @@ impl Display for Finding {
 pub fn check_plugin(path: &Path, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let mut report = Report { place: path.display().to_string(), tell, findings: Vec::new() };
     // Its errors begin with the path, which is the place already.
-    let stages = match load(path).and_then(|stages| Ok((stages, Contexts::new()?))) {
+    let stages = match load(path).and_then(|plugin| Ok((plugin.stages, Contexts::new()?))) {
         Err(e) => {
             let text = e.to_string();
             let text = text.strip_prefix(&format!("{}: ", report.place)).map(str::to_owned).unwrap_or(text);

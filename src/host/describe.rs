@@ -7,6 +7,7 @@ use super::loader::check_size;
 use crate::chain::{ParamInfo, ParamKind, ParamValue, StageInfo, parse_param};
 use crate::slab::Domain;
 use std::ffi::c_char;
+use std::sync::Arc;
 use wagiri_plugin::abi;
 
 type Outcome<T> = std::result::Result<T, String>;
@@ -30,13 +31,21 @@ pub(super) struct Described {
     pub(super) survey: Option<(abi::SurveyFn, abi::SurveyDoneFn)>,
 }
 
-/// All stages of a plugin; none if one of them is wrong.
-pub(super) fn stages(entry: abi::PluginEntry) -> Outcome<Vec<Described>> {
-    for (what, raw) in [("id", entry.id), ("version", entry.version), ("vendor", entry.vendor)] {
+/// A plugin whose stages were found good.
+pub(super) struct Plugin {
+    pub(super) id: &'static str,
+    pub(super) stages: Vec<Arc<Described>>,
+}
+
+/// A plugin with all of its stages; none if one of them is wrong.
+pub(super) fn plugin(entry: abi::PluginEntry) -> Outcome<Plugin> {
+    for (what, raw) in [("version", entry.version), ("vendor", entry.vendor)] {
         text(raw, MAX_TEXT).map_err(|e| format!("{what} of the plugin {e}"))?;
     }
+    let id = text(entry.id, MAX_TEXT).map_err(|e| format!("id of the plugin {e}"))?;
     let table = pointers(entry.stages, entry.stage_count, 1, MAX_STAGES).map_err(|e| format!("stages {e}"))?;
-    table.iter().enumerate().map(|(i, &raw)| stage(raw).map_err(|e| format!("stage {}: {e}", i + 1))).collect()
+    let one = |(i, &raw)| stage(raw).map(Arc::new).map_err(|e| format!("stage {}: {e}", i + 1));
+    Ok(Plugin { id, stages: table.iter().enumerate().map(one).collect::<Outcome<_>>()? })
 }
 
 fn stage(raw: *const abi::StageDesc) -> Outcome<Described> {

@@ -34,30 +34,57 @@ const OTHER_DIMS: &str = "the output has other dimensions than were planned";
 /// In errors that no input excuses: the plugin breaks its contract. The last is what the Rust crate makes of a panic.
 const BREACHES: [&str; 7] = [NOT_A_NUMBER, NO_REASON, NOT_ENDED, NOT_ASKED, NO_SENSE, OTHER_DIMS, "panicked: "];
 
-/// Stages of the plugins loaded so far, by the address of their entry: descriptions live as long as the process, so each
-/// library is described once.
-static LOADED: Mutex<BTreeMap<usize, Vec<Arc<describe::Described>>>> = Mutex::new(BTreeMap::new());
+/// Plugins known so far, by the address of their entry: descriptions live as long as the process, so each library is
+/// described once.
+static KNOWN: Mutex<BTreeMap<usize, describe::Plugin>> = Mutex::new(BTreeMap::new());
 
-/// Loads the plugin library at `path` and returns its stages. The library stays loaded until the process ends:
+/// The bundled plugin. It is held by its description and called through the interface like one from a file.
+static SLICE_TOOLS: wagiri_plugin::abi::PluginEntry = slice_tools::PLUGIN;
+
+/// What a plugin brings.
+#[derive(Clone)]
+pub(crate) struct Plugin {
+    /// `org.example.filters`, whichever file it comes from.
+    pub id: &'static str,
+    pub stages: Vec<Arc<dyn StageFactory>>,
+}
+
+/// Plugins that are part of wagiri.
+pub(crate) fn bundled() -> Vec<Plugin> {
+    match known((&raw const SLICE_TOOLS).addr(), SLICE_TOOLS) {
+        Ok((plugin, _)) => vec![plugin],
+        Err(message) => {
+            // Only a defect of wagiri can be the reason; it goes on without these stages.
+            log::error!("slice-tools: {message}");
+            Vec::new()
+        }
+    }
+}
+
+/// The plugin whose entry is at `address`, and whether it is new.
+fn known(address: usize, entry: wagiri_plugin::abi::PluginEntry) -> std::result::Result<(Plugin, bool), String> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (plugin, new) = match known.entry(address) {
+        Entry::Occupied(known) => (known.into_mut(), false),
+        Entry::Vacant(new) => (new.insert(describe::plugin(entry)?), true),
+    };
+    let factory =
+        |stage: &Arc<describe::Described>| Arc::new(bridge::Factory::new(stage.clone())) as Arc<dyn StageFactory>;
+    Ok((Plugin { id: plugin.id, stages: plugin.stages.iter().map(factory).collect() }, new))
+}
+
+/// Loads the plugin library at `path`. The library stays loaded until the process ends:
 /// unloading would run its termination code under threads that may still be in it, and gains nothing.
 ///
 /// Every failure is an [`Error::plugin`] that begins with the path. Relative paths are relative to the current folder;
 /// no other folder is searched.
-pub fn load(path: &Path) -> Result<Vec<Box<dyn StageFactory>>> {
+pub(crate) fn load(path: &Path) -> Result<Plugin> {
     let refused = |message| Error::plugin(path.display(), message);
     let (address, entry) = loader::open(path).map_err(refused)?;
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let stages = match loaded.entry(address) {
-        Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(new) => {
-            let stages = describe::stages(entry).map_err(refused)?;
-            log::info!(
-                "{}: loaded a plugin, stages: {}",
-                path.display(),
-                stages.iter().map(|s| s.info.id).collect::<Vec<_>>().join(", ")
-            );
-            new.insert(stages.into_iter().map(Arc::new).collect())
-        }
-    };
-    Ok(stages.iter().map(|stage| Box::new(bridge::Factory::new(stage.clone())) as Box<dyn StageFactory>).collect())
+    let (plugin, new) = known(address, entry).map_err(refused)?;
+    if new {
+        let ids: Vec<&str> = plugin.stages.iter().map(|s| s.info().id).collect();
+        log::info!("{}: loaded a plugin, stages: {}", path.display(), ids.join(", "));
+    }
+    Ok(plugin)
 }

@@ -337,10 +337,10 @@ impl Plugin {
         let told = |message: String| Error::plugin("x.so", message).to_string();
         // SAFETY: whatever the entry says, its pointers are null or lead to what they should, in tables with room.
         let entry = unsafe { loader::read_entry(&self.entry) }.map_err(told)?;
-        let stages = describe::stages(entry).map_err(told)?;
+        let stages = describe::plugin(entry).map_err(told)?.stages;
         let mut registry = Registry::built_in();
         let known = registry.infos().count();
-        let factories = stages.into_iter().map(|stage| Arc::new(Factory::new(Arc::new(stage))) as _).collect();
+        let factories = stages.into_iter().map(|stage| Arc::new(Factory::new(stage)) as _).collect();
         registry.add_all(factories).map_err(|e| e.to_string())?;
         let infos = registry.infos().skip(known);
         Ok(infos
@@ -398,7 +398,7 @@ fn nonsense_in_plans_is_refused() {
     let plugin = Plugin::new(&texts);
     // SAFETY: a good entry.
     let entry = unsafe { loader::read_entry(&plugin.entry) }.expect("an entry");
-    let stage = Arc::new(describe::stages(entry).expect("stages").swap_remove(0));
+    let stage = describe::plugin(entry).expect("stages").stages.swap_remove(0);
     let factory = Factory::new(Arc::new(Described { destroy: None, ..Arc::into_inner(stage).expect("the only one") }));
     let params = Params::defaults(factory.info());
     let geometry = Geometry { angles_rad: vec![0.0; 4], center: Center::Fixed(3.0), pixel_um: 1.0 };

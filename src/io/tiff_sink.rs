@@ -4,10 +4,12 @@
 //! then is lost. Waiting for the disk file by file would take several times as long as writing (measured: 56 to 113
 //! instead of 450 MB/s), so some files wait together.
 
+use super::names::FileNames;
 use super::sink::SliceSink;
 use crate::error::{Error, Result};
 use crate::geometry::Center;
 use crate::post::{Quantiser, finite_range};
+use crate::scan::SampleType;
 use ndarray::{ArrayView1, ArrayView2};
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -17,42 +19,13 @@ use tiff::encoder::colortype::{ColorType, Gray8, Gray16, Gray32Float};
 use tiff::encoder::{Rational, TiffEncoder, TiffValue};
 use tiff::tags::{ResolutionUnit, Tag};
 
-/// Sample type of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SampleType {
-    /// 32-bit float, 1/cm.
-    F32,
-    /// 16-bit unsigned over a range.
-    U16,
-    /// 8-bit unsigned over a range.
-    U8,
-}
-
-impl SampleType {
-    /// Bytes of one sample.
-    pub fn bytes(self) -> u64 {
-        match self {
-            SampleType::F32 => 4,
-            SampleType::U16 => 2,
-            SampleType::U8 => 1,
-        }
-    }
-    /// Beginning of the names of slices: ct-rec's.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            SampleType::F32 => "rec",
-            SampleType::U16 => "rh",
-            SampleType::U8 => "ro",
-        }
-    }
-    fn levels(self) -> u16 {
-        if self == SampleType::U8 { 255 } else { 65535 }
-    }
-}
-
-/// Name of the file of slice `z`.
-pub(crate) fn file_name(prefix: &str, z: usize) -> String {
-    format!("{prefix}{z:05}.tif")
+/// How 8- and 16-bit files get their whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Levels {
+    /// Over a range, 1/cm; an end that is not given is that of the volume.
+    Range(Option<f64>, Option<f64>),
+    /// The values as they are, rounded to the nearest and cut off at the ends.
+    AsTheyAre,
 }
 
 /// What the description of each file tells: six tab-separated fields (pixel size in µm, axis in px, views, angle offset
@@ -69,8 +42,12 @@ pub struct SliceMeta {
     pub angle_offset_rad: f64,
     /// Artist tag: the program that made the file.
     pub artist: String,
-    /// File name before the number (`rec`), or `None` for `rec`, `rh`, `ro` by sample type.
-    pub prefix: Option<String>,
+    /// File names, or `None` for `rec`, `rh`, `ro` by sample type and five digits.
+    pub names: Option<FileNames>,
+    /// What 0 and the largest whole number already stand for in 1/cm, with [`Levels::AsTheyAre`].
+    pub levels: Option<(f64, f64)>,
+    /// Files get a description.
+    pub described: bool,
 }
 
 /// Writes `rec%05d.tif`, `rh%05d.tif` or `ro%05d.tif` into a folder.
@@ -80,7 +57,8 @@ pub struct SliceMeta {
 pub struct TiffSink {
     dir: PathBuf,
     sample: SampleType,
-    range: (Option<f64>, Option<f64>),
+    levels: Levels,
+    names: FileNames,
     meta: SliceMeta,
     waiting: Vec<usize>,
     seen: (f32, f32),
@@ -141,8 +119,8 @@ impl TiffSink {
     }
     /// Makes the folder if needed and proves that it can be written to. Refuses a sub-folder `float32` that holds files
     /// already, where it would collect slices.
-    pub fn new(dir: &Path, sample: SampleType, range: (Option<f64>, Option<f64>), meta: SliceMeta) -> Result<Self> {
-        let sink = Self::continued(dir, sample, range, meta)?;
+    pub fn new(dir: &Path, sample: SampleType, levels: Levels, meta: SliceMeta) -> Result<Self> {
+        let sink = Self::continued(dir, sample, levels, meta)?;
         let floats = sink.float_dir();
         if sink.collects() && fs::read_dir(&floats).is_ok_and(|mut entries| entries.next().is_some()) {
             let message = "this folder holds slices already, perhaps of a run that was stopped; move or remove it, or \
@@ -152,21 +130,17 @@ impl TiffSink {
         Ok(sink)
     }
     /// As [`TiffSink::new`] for a folder in which a run of the same parameters was stopped; see [`TiffSink::take_up`].
-    pub fn continued(
-        dir: &Path,
-        sample: SampleType,
-        range: (Option<f64>, Option<f64>),
-        meta: SliceMeta,
-    ) -> Result<Self> {
-        if let (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) = (sample, range) {
-            Quantiser::new(min, max, sample.levels())?;
+    pub fn continued(dir: &Path, sample: SampleType, levels: Levels, meta: SliceMeta) -> Result<Self> {
+        if let (SampleType::U16 | SampleType::U8, Levels::Range(Some(min), Some(max))) = (sample, levels) {
+            Quantiser::new(min, max, sample.white())?;
         }
         fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make the output folder", e))?;
         probe(dir)?;
         let sink = TiffSink {
             dir: dir.to_owned(),
             sample,
-            range,
+            levels,
+            names: meta.names.clone().unwrap_or_else(|| FileNames::numbered(sample.prefix(), 0)),
             meta,
             waiting: Vec::new(),
             seen: (f32::INFINITY, f32::NEG_INFINITY),
@@ -182,7 +156,8 @@ impl TiffSink {
     }
     /// True if slices are collected in 32 bits, because the range of the volume is not known before its last slice.
     pub fn collects(&self) -> bool {
-        self.sample != SampleType::F32 && (self.range.0.is_none() || self.range.1.is_none())
+        let open = matches!(self.levels, Levels::Range(None, _) | Levels::Range(_, None));
+        self.sample != SampleType::F32 && open
     }
     /// Goes on where another run stopped: `waiting`, ascending, are the slices that it collected and did not convert,
     /// `seen` is the range of all that it finished. Whatever else it left of `rows` in other places is removed.
@@ -221,8 +196,7 @@ impl TiffSink {
     }
     /// Path of slice `z` under its final name, which it has after [`SliceSink::finish`] or [`SliceSink::abandon`].
     pub fn path(&self, z: usize) -> PathBuf {
-        let prefix = self.meta.prefix.as_deref().unwrap_or(self.sample.prefix());
-        self.dir.join(file_name(prefix, z))
+        self.dir.join(self.names.name(z))
     }
     fn float_dir(&self) -> PathBuf {
         self.dir.join("float32")
@@ -230,30 +204,54 @@ impl TiffSink {
     fn float_path(&self, z: usize) -> PathBuf {
         self.float_dir().join(format!("rec{z:05}.tif"))
     }
-    fn description(&self, z: usize, range: (f32, f32)) -> String {
+    fn description(&self, z: usize, range: (f64, f64)) -> String {
         let m = &self.meta;
         let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
         format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
     }
-    fn write_int(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
-        let q = Quantiser::new(min, max, self.sample.levels())?;
+    fn write_scaled(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
+        let q = Quantiser::new(min, max, self.sample.white())?;
         let range = min_max(&slice);
-        let description = format!("{}\t{min:.6}\t{max:.6}", self.description(z, range));
+        let text = format!("{}\t{min:.6}\t{max:.6}", self.description(z, (range.0.into(), range.1.into())));
+        self.write_int((z, range), slice, &text, |v| q.level(v))
+    }
+    fn write_as_they_are(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
+        let (range, white) = (min_max(&slice), f32::from(self.sample.white()));
+        let level = |v: f32| v.round().clamp(0.0, white);
+        let (low, high) = (f64::from(level(range.0)), f64::from(level(range.1)));
+        let text = match self.meta.levels {
+            // What they were made from has another unit.
+            Some((min, max)) => {
+                let value = |level: f64| min + level * (max - min) / f64::from(white);
+                format!("{}\t{min:.6}\t{max:.6}", self.description(z, (value(low), value(high))))
+            }
+            None => self.description(z, (low, high)),
+        };
+        self.write_int((z, range), slice, &text, |v| level(v) as u16)
+    }
+    fn write_int(
+        &mut self,
+        (z, range): (usize, (f32, f32)),
+        slice: ArrayView2<f32>,
+        text: &str,
+        level: impl Fn(f32) -> u16,
+    ) -> Result<()> {
         let size = (slice.ncols(), slice.nrows());
         let slice_of = (z, range, false);
         if self.sample == SampleType::U16 {
-            let data: Vec<u16> = slice.iter().map(|&v| q.level(v)).collect();
-            self.write_file::<Gray16>(slice_of, size, &description, &data)
+            let data: Vec<u16> = slice.iter().map(|&v| level(v)).collect();
+            self.write_file::<Gray16>(slice_of, size, text, &data)
         } else {
-            let data: Vec<u8> = slice.iter().map(|&v| q.level(v) as u8).collect();
-            self.write_file::<Gray8>(slice_of, size, &description, &data)
+            let data: Vec<u8> = slice.iter().map(|&v| level(v) as u8).collect();
+            self.write_file::<Gray8>(slice_of, size, text, &data)
         }
     }
     fn write_float(&mut self, z: usize, slice: ArrayView2<f32>, range: (f32, f32), waiting: bool) -> Result<()> {
         let size = (slice.ncols(), slice.nrows());
         let slice = slice.as_standard_layout();
         let data = slice.as_slice().unwrap_or_default();
-        self.write_file::<Gray32Float>((z, range, waiting), size, &self.description(z, range), data)
+        let text = self.description(z, (range.0.into(), range.1.into()));
+        self.write_file::<Gray32Float>((z, range, waiting), size, &text, data)
     }
     fn write_file<C: ColorType>(
         &mut self,
@@ -326,19 +324,20 @@ impl SliceSink for TiffSink {
             self.seen = (self.seen.0.min(range.0), self.seen.1.max(range.1));
             return Ok(());
         }
-        match (self.sample, self.range) {
-            (SampleType::U16 | SampleType::U8, (Some(min), Some(max))) => self.write_int(z, slice, min, max),
+        match (self.sample, self.levels) {
+            (SampleType::U16 | SampleType::U8, Levels::Range(Some(min), Some(max))) => {
+                self.write_scaled(z, slice, min, max)
+            }
+            (SampleType::U16 | SampleType::U8, Levels::AsTheyAre) => self.write_as_they_are(z, slice),
             _ => self.write_float(z, slice, range, false),
         }
     }
     fn finish(&mut self, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         self.name_all()?;
-        if !self.collects() {
-            return Ok(());
-        }
+        let (true, Levels::Range(first, last)) = (self.collects(), self.levels) else { return Ok(()) };
         let (lowest, highest) = (f64::from(self.seen.0), f64::from(self.seen.1));
         // A volume of one value, or beyond the end that was given, has no range of its own: it becomes all 0, or all white.
-        let (min, max) = match self.range {
+        let (min, max) = match (first, last) {
             (Some(min), _) => (min, if highest > min { highest } else { min + 1.0 }),
             (None, Some(max)) => (if lowest < max { lowest } else { max - 1.0 }, max),
             (None, None) => (lowest, if highest > lowest { highest } else { lowest + 1.0 }),
@@ -348,7 +347,7 @@ impl SliceSink for TiffSink {
         for z in self.waiting.clone() {
             go_on()?;
             let slice = super::read_slice(&self.float_path(z))?;
-            self.write_int(z, slice.view(), min, max)?;
+            self.write_scaled(z, slice.view(), min, max)?;
         }
         self.name_all()?;
         // Fails if the user keeps something else there, which is then theirs.
@@ -372,7 +371,9 @@ impl SliceSink for TiffSink {
 
 /// Where a file is written before it gets its name.
 fn aside(path: &Path) -> PathBuf {
-    path.with_extension("tif.part")
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 /// Proves that files can be made in `dir`.
@@ -412,7 +413,9 @@ where
     image.rows_per_strip(rows_per_strip).map_err(failed)?;
     image.resolution(ResolutionUnit::Centimeter, per_cm);
     let tags = image.encoder();
-    tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;
+    if meta.described {
+        tags.write_tag(Tag::ImageDescription, text).map_err(failed)?;
+    }
     tags.write_tag(Tag::PlanarConfiguration, 1u16).map_err(failed)?;
     tags.write_tag(Tag::Artist, meta.artist.as_str()).map_err(failed)?;
     tags.write_tag(Tag::Software, concat!("wagiri ", env!("CARGO_PKG_VERSION"))).map_err(failed)?;

@@ -5,7 +5,7 @@ use super::context::context;
 use super::{convert, native};
 use crate::error::Error;
 use crate::geometry::view_weights;
-use crate::recon::{Engine, Fbp, FbpOptions, Filter};
+use crate::recon::{Engine, Fbp, FbpOptions, Filter, Interpolation};
 use jni::objects::{JDoubleArray, JFloatArray, JObject, JString};
 use jni::sys::{jboolean, jdouble, jint, jlong};
 use ndarray::Array3;
@@ -38,7 +38,13 @@ native!(Java_org_wagiri_Native_reconstruct, |env,
             return Err(Error::invalid("filter", accepted).with("filter", format!("'{other}'")).into());
         }
     };
-    let options = FbpOptions { filter, engine: Engine::Direct, pad, tolerance: FbpOptions::DEFAULT_TOLERANCE };
+    let options = FbpOptions {
+        filter,
+        engine: Engine::Direct,
+        pad,
+        tolerance: FbpOptions::DEFAULT_TOLERANCE,
+        interpolation: Interpolation::Sinc,
+    };
     let fbp = Fbp::new(&angles, &view_weights(&angles), cols, pixel_um, &options)?;
     let mut out = Array3::zeros((1, cols, cols));
     with_progress(env, &listener, |progress| {

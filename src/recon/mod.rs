@@ -33,6 +33,16 @@ pub enum Engine {
     Reference,
 }
 
+/// What lies between two columns of a filtered view, for the Fourier engine; the others draw straight lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpolation {
+    /// What a sinc gives: nothing is damped, neither detail nor noise.
+    #[default]
+    Sinc,
+    /// What straight lines give without what they alias: frequencies times sinc², so the highest are damped to 0.41.
+    Linear,
+}
+
 /// How to reconstruct.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FbpOptions {
@@ -43,8 +53,10 @@ pub struct FbpOptions {
     /// Extend truncated views with a cosine taper of half the width before filtering.
     pub pad: bool,
     /// Largest relative L2 error inside the circle that the Fourier engine may make, against direct back-projection of
-    /// views interpolated by a sinc: [`FbpOptions::TOLERANCE`]. Other engines take no notice.
+    /// views interpolated as `interpolation` says: [`FbpOptions::TOLERANCE`]. Other engines take no notice.
     pub tolerance: f64,
+    /// For the Fourier engine.
+    pub interpolation: Interpolation,
 }
 
 impl FbpOptions {

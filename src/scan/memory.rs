@@ -96,7 +96,8 @@ impl MemoryRows {
             return Err(Error::invalid("pixel_um", accepted).with("pixel_um", size));
         }
         let (path, domain) = ("memory".into(), self.domain);
-        let info = ScanInfo { format: "memory", domain, path, angles_rad, pixel_um, ..ScanInfo::default() };
+        let sample = (domain == Domain::Volume).then_some(super::SampleType::F32);
+        let info = ScanInfo { format: "memory", domain, path, angles_rad, pixel_um, sample, ..ScanInfo::default() };
         Scan::new(Box::new(self), info)
     }
 }

@@ -4,10 +4,12 @@
 
 mod band;
 mod memory;
+mod part;
 mod source;
 
 pub use band::{Band, BandMut, CountType};
 pub use memory::{MemoryRows, MemorySource};
+pub use part::Part;
 pub(crate) use source::{Fingerprint, check_band};
 pub use source::{Frame, FrameSource, Grain, ScanShape};
 
@@ -35,6 +37,43 @@ pub struct ScanOptions {
     pub dataset: Option<String>,
     /// Only these views, `start..end`.
     pub views: Option<std::ops::Range<usize>>,
+    /// Only this scan of a series in one sequence of frames (`.his`, numbered TIFF or `.img` files with `conv.bat`): `dark`,
+    /// `flat`, `views` and `conv.bat` then count its own frames.
+    pub part: Option<Part>,
+}
+
+/// Sample type of slices in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleType {
+    /// 32-bit float, 1/cm.
+    F32,
+    /// 16-bit unsigned.
+    U16,
+    /// 8-bit unsigned.
+    U8,
+}
+
+impl SampleType {
+    /// Bytes of one sample.
+    pub fn bytes(self) -> u64 {
+        match self {
+            SampleType::F32 => 4,
+            SampleType::U16 => 2,
+            SampleType::U8 => 1,
+        }
+    }
+    /// Beginning of the names of slices: ct-rec's.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            SampleType::F32 => "rec",
+            SampleType::U16 => "rh",
+            SampleType::U8 => "ro",
+        }
+    }
+    /// The largest value of whole numbers.
+    pub fn white(self) -> u16 {
+        if self == SampleType::U8 { 255 } else { 65535 }
+    }
 }
 
 /// How a slice was reconstructed, as its file tells.
@@ -46,6 +85,8 @@ pub struct Made {
     pub views: usize,
     /// Turn of the slice.
     pub angle_offset_rad: f64,
+    /// What 0 and the largest whole number stand for in 1/cm, where the slice was converted to 8 or 16 bits.
+    pub levels: Option<(f64, f64)>,
 }
 
 /// What a scan file format could tell, apart from the pixels.
@@ -70,6 +111,12 @@ pub struct ScanInfo {
     pub pixel_um: Option<f64>,
     /// How a volume was reconstructed, if its files say so.
     pub made: Option<Made>,
+    /// Sample type of a volume, if it is one that can be written.
+    pub sample: Option<SampleType>,
+    /// File name of each slice of a volume; none if they have no files of their own.
+    pub slice_names: Vec<String>,
+    /// Number in the name of the first slice of a volume, if it has one.
+    pub first_number: Option<usize>,
     /// A further frame taken half a turn after view 0, if the scan has one, for the search of the axis.
     pub half_turn_frame: bool,
     /// Folders that hold the frames; slices are not written there, since names could meet.

@@ -76,6 +76,14 @@ pub trait FrameSource: Send + Sync {
         Grain { views: 1, rows: 1 }
     }
 
+    /// Memory that each thread needs to decode, bytes, beside what it fills.
+    fn decoding_bytes(&self) -> u64 {
+        match self.grain() {
+            Grain { views: 1, rows: 1 } => 0,
+            Grain { views, rows } => (2 * views * rows * self.shape().cols) as u64 * 4,
+        }
+    }
+
     /// Bytes on disk of one frame, for estimates; 0 if the frames are in memory.
     fn frame_bytes(&self) -> u64;
 

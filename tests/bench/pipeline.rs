@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use wagiri::chain::{RunOptions, SliceSink};
 use wagiri::geometry::{Center, uniform_angles};
-use wagiri::io::{SampleType, SliceMeta, TiffSink};
+use wagiri::io::{Levels, SampleType, SliceMeta, TiffSink};
 use wagiri::scan::{CountType, Frame, FrameSource, ScanInfo, ScanOptions, ScanShape};
 use wagiri::{Chain, Context, ContextOptions, Progress, Result, Scan};
 
@@ -117,10 +117,12 @@ fn write_alone(out: &Path, size: Size) -> f64 {
         views: size.views,
         angle_offset_rad: 0.0,
         artist: "bench".into(),
-        prefix: None,
+        names: None,
+        levels: None,
+        described: true,
     };
     clock(|| {
-        let mut sink = TiffSink::new(out, SampleType::F32, (None, None), meta).expect("a folder");
+        let mut sink = TiffSink::new(out, SampleType::F32, Levels::Range(None, None), meta).expect("a folder");
         (0..size.rows).for_each(|z| sink.write(z, slice.view()).expect("a slice"));
         sink.finish(&mut || Ok(())).expect("the end");
     })

@@ -54,6 +54,7 @@ fn main() {
         engine: Engine::Direct,
         pad: false,
         tolerance: FbpOptions::DEFAULT_TOLERANCE,
+        interpolation: Default::default(),
     };
     let fbp = Fbp::new(&angles, &view_weights(&angles), COLS, 1.0, &options).expect("engine");
     let pool = rayon::ThreadPoolBuilder::new().build().expect("threads");

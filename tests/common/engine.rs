@@ -5,13 +5,14 @@ use ndarray::{Array2, Array3, Axis};
 use rayon::ThreadPool;
 use wagiri::Result;
 use wagiri::geometry::view_weights;
-use wagiri::recon::{Engine, Fbp, FbpOptions, Filter};
+use wagiri::recon::{Engine, Fbp, FbpOptions, Filter, Interpolation};
 
 pub const CHESLER: FbpOptions = FbpOptions {
     filter: Filter::Chesler,
     engine: Engine::Direct,
     pad: false,
     tolerance: FbpOptions::DEFAULT_TOLERANCE,
+    interpolation: Interpolation::Sinc,
 };
 
 pub fn pool(threads: usize) -> ThreadPool {

@@ -34,7 +34,8 @@ pub fn contract() -> &'static Path {
 
 pub fn slice_tools() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build(&["-p", "slice-tools"]).join(library("slice_tools")))
+    let build = || build(&["-p", "slice-tools", "--example", "slice-tools-plugin"]).join("examples");
+    BUILT.get_or_init(|| build().join(library("slice_tools_plugin")))
 }
 
 /// Compiles a C file with the C compiler that every Unix development machine has beside Rust, which links through it.

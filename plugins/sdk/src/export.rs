@@ -59,28 +59,43 @@ pub const fn c_text_array<const N: usize>(words: [&'static CStr; N]) -> [Text; N
 
 /// Exports the plugin: `export! { id: c"org.example.filters", vendor: c"A. Person", stages: [Gain] }`.
 ///
-/// The version is that of the package. Once per library.
+/// The version is that of the package. Once per library. `export!(PLUGIN)` exports what [`entry!`](crate::entry) made.
 #[macro_export]
 macro_rules! export {
+    ($entry:path) => {
+        /// What wagiri looks for.
+        #[unsafe(no_mangle)]
+        pub static WAGIRI_PLUGIN_ENTRY: $crate::abi::PluginEntry = $entry;
+    };
     (id: $id:expr, vendor: $vendor:expr, stages: [$($stage:ty),+ $(,)?] $(,)?) => {
         /// What wagiri looks for.
         #[unsafe(no_mangle)]
-        pub static WAGIRI_PLUGIN_ENTRY: $crate::abi::PluginEntry = {
-            const STAGES: &[&'static $crate::abi::StageDesc] = &[$(<$stage as $crate::Describe>::DESC),+];
-            const ID: &'static ::core::ffi::CStr = $id;
-            const VENDOR: &'static ::core::ffi::CStr = $vendor;
-            $crate::abi::PluginEntry {
-                struct_size: ::core::mem::size_of::<$crate::abi::PluginEntry>() as u32,
-                abi: $crate::abi::ABI,
-                id: ID.as_ptr(),
-                version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr() as *const _,
-                vendor: VENDOR.as_ptr(),
-                stages: STAGES.as_ptr() as *const *const $crate::abi::StageDesc,
-                stage_count: STAGES.len() as u32,
-                reserved: 0,
-            }
-        };
+        pub static WAGIRI_PLUGIN_ENTRY: $crate::abi::PluginEntry =
+            $crate::entry! { id: $id, vendor: $vendor, stages: [$($stage),+] };
     };
+}
+
+/// The description of a plugin as a constant of Rust, without a symbol that other languages see:
+/// `pub const PLUGIN: wagiri_plugin::abi::PluginEntry = wagiri_plugin::entry! { id: ..., vendor: ..., stages: [...] };`
+///
+/// For a library that is built into a program: it exports nothing there. Takes what [`export!`](crate::export) takes.
+#[macro_export]
+macro_rules! entry {
+    (id: $id:expr, vendor: $vendor:expr, stages: [$($stage:ty),+ $(,)?] $(,)?) => {{
+        const STAGES: &[&'static $crate::abi::StageDesc] = &[$(<$stage as $crate::Describe>::DESC),+];
+        const ID: &'static ::core::ffi::CStr = $id;
+        const VENDOR: &'static ::core::ffi::CStr = $vendor;
+        $crate::abi::PluginEntry {
+            struct_size: ::core::mem::size_of::<$crate::abi::PluginEntry>() as u32,
+            abi: $crate::abi::ABI,
+            id: ID.as_ptr(),
+            version: concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr() as *const _,
+            vendor: VENDOR.as_ptr(),
+            stages: STAGES.as_ptr() as *const *const $crate::abi::StageDesc,
+            stage_count: STAGES.len() as u32,
+            reserved: 0,
+        }
+    }};
 }
 
 /// Runs `body`; a failure or a panic goes as text into `msg`.

@@ -18,15 +18,18 @@ mod tests;
 
 use wagiri_plugin::{Param, Result, Value};
 
-wagiri_plugin::export! {
+/// The plugin. wagiri holds it; `examples/slice-tools-plugin.rs` makes a file of it.
+pub const PLUGIN: wagiri_plugin::abi::PluginEntry = wagiri_plugin::entry! {
     id: c"org.wagiri.slice-tools",
     vendor: c"The wagiri authors",
     stages: [label::Label, measure::Measure, filters::Erode, filters::Dilate, filters::Threshold],
-}
+};
 
-const LOW: Param = Param::float(c"low", c"1.0").unit(c"1/cm").help(c"Smallest value that belongs to an object");
+const LOW: Param =
+    Param::float(c"low", c"1.0").unit(c"1/cm").range(-1e9, 1e9).help(c"Smallest value that belongs to an object");
 const HIGH: Param = Param::float(c"high", c"auto")
     .unit(c"1/cm")
+    .range(-1e9, 1e9)
     .or_auto()
     .help(c"Largest value that belongs to an object; auto: there is none");
 

@@ -3,15 +3,16 @@
 use crate::json::Line;
 use crate::picture::{self, Panel};
 use crate::terminal::{
-    complain, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
+    complain, counting, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say,
+    show_progress, silent,
 };
-use crate::{args, job};
+use crate::{args, compat, job, zscan};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
 use wagiri::geometry::covered_deg;
-use wagiri::io::{self, SampleType, SliceMeta, SliceSink, TiffSink};
+use wagiri::io::{self, FileNames, Levels, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Domain, Error, ErrorKind, Result, Scan};
 
@@ -29,8 +30,11 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("preview", m)) => preview(m),
         Some(("run", m)) => reconstruct(m),
         Some(("plan", m)) => plan(m),
+        Some(("zscan", m)) => zscan::run(m),
+        Some(("conv", m)) => convert(m),
         Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
+        Some(("compat", m)) => old_names(m),
         Some(("plugin", m)) => plugin(m),
         _ => Err(Error::internal("wagiri", "a command without code")),
     }
@@ -121,7 +125,9 @@ fn preview(m: &ArgMatches) -> Result<()> {
         views: scan.shape().views,
         angle_offset_rad: fbp.and_then(|p| p.float("angle_offset_deg")).unwrap_or(0.0).to_radians(),
         artist: "wagiri".into(),
-        prefix: None,
+        names: None,
+        levels: None,
+        described: true,
     };
     let tif = write_tif(&out, row, slice.view(), meta)?;
     say!("{}\n{}", png.display(), tif.display());
@@ -154,8 +160,8 @@ fn with_suffix(out: &Path, suffix: &str) -> PathBuf {
 fn write_tif(out: &Path, row: usize, slice: ndarray::ArrayView2<f32>, meta: SliceMeta) -> Result<PathBuf> {
     let dir = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = out.file_name().and_then(|n| n.to_str()).unwrap_or("preview");
-    let meta = SliceMeta { prefix: Some(format!(".{name}-")), ..meta };
-    let mut sink = TiffSink::new(dir, SampleType::F32, (None, None), meta)?;
+    let meta = SliceMeta { names: Some(FileNames::numbered(&format!(".{name}-"), 0)), ..meta };
+    let mut sink = TiffSink::new(dir, SampleType::F32, Levels::Range(None, None), meta)?;
     sink.write(row, slice)?;
     sink.finish(&mut || Ok(()))?;
     let path = with_suffix(out, ".tif");
@@ -337,4 +343,34 @@ fn plugin(m: &ArgMatches) -> Result<()> {
         0 => Ok(()),
         bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
     }
+}
+
+fn convert(m: &ArgMatches) -> Result<()> {
+    let folder = args::text(m, "dir").unwrap_or_default();
+    let done = io::convert(Path::new(folder), &mut counting("conv", "image"))?;
+    let there = if done.there > 0 { format!(", {} were there", done.there) } else { String::new() };
+    say!("{} images written, {} files renamed{there} in {folder}", done.written, done.renamed);
+    Ok(())
+}
+
+fn old_names(m: &ArgMatches) -> Result<()> {
+    match m.subcommand() {
+        Some(("list", m)) if m.get_flag("markdown") => compat::print_markdown(),
+        Some(("list", m)) => match args::text(m, "name") {
+            None => compat::print_list(),
+            Some(name) => {
+                let call = compat::find(name, &[]);
+                let call =
+                    call.ok_or_else(|| Error::not_found(name, "no such program; 'wagiri compat list' has all"))?;
+                compat::print_one(&call);
+            }
+        },
+        Some(("install", m)) => {
+            let folder = args::text(m, "dir").unwrap_or_default();
+            let count = compat::install(Path::new(folder))?;
+            say!("{count} names in {folder}; put it into PATH");
+        }
+        _ => return Err(Error::internal("wagiri compat", "a command without code")),
+    }
+    Ok(())
 }

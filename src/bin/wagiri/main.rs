@@ -6,10 +6,12 @@
 mod args;
 mod commands;
 mod compat;
+mod contact;
 mod job;
 mod json;
 mod picture;
 mod terminal;
+mod zscan;
 
 use std::process::ExitCode;
 
@@ -26,10 +28,14 @@ fn main() -> ExitCode {
         }
     }
     let called_as = words.first().and_then(|w| std::path::Path::new(w).file_stem()?.to_str()).unwrap_or_default();
-    let result = if let Some(program) = compat::find(called_as) {
-        program.run(&words[1..])
-    } else if let Some(program) = words.get(1).and_then(|w| compat::find(w)) {
-        program.run(&words[2..])
+    let rest = |from: usize| words.get(from..).unwrap_or_default();
+    let old = match words.get(1) {
+        // A program that calls another one names it, whatever the file of this program is called.
+        Some(word) if word == compat::AS => words.get(2).and_then(|name| compat::find(name, rest(3))),
+        _ => compat::find(called_as, rest(1)).or_else(|| compat::find(words.get(1)?, rest(2))),
+    };
+    let result = if let Some(call) = old {
+        call.run()
     } else {
         match args::command().try_get_matches_from(&words) {
             Ok(matches) => commands::run(&matches),

@@ -8,7 +8,7 @@ use crate::chain::stage::{
 use crate::error::{Error, Result};
 use crate::post::NoiseEstimator;
 use crate::post::bilateral::{BilateralOptions, bilateral};
-use crate::post::block_matching::{BlockMatchingOptions, block_matching};
+use crate::post::block_matching::{BlockMatching, BlockMatchingOptions};
 use crate::post::nlm::{NlmOptions, OwnWeight, nlm};
 use crate::slab::{Domain, Halo, Slab, SlabShape};
 use ndarray::{ArrayView3, ArrayViewMut3, s};
@@ -83,7 +83,7 @@ enum Method {
 enum Ready {
     Bilateral(BilateralOptions),
     Nlm(NlmOptions),
-    BlockMatching(BlockMatchingOptions),
+    BlockMatching(BlockMatching),
 }
 
 impl Method {
@@ -106,7 +106,7 @@ impl Method {
             }
             Method::BlockMatching { options, sigma } => {
                 let options = BlockMatchingOptions { sigma: sigma.unwrap_or(noise), ..options };
-                (Ready::BlockMatching(options), format!("sigma={}", options.sigma))
+                (Ready::BlockMatching(BlockMatching::new(options)), format!("sigma={}", options.sigma))
             }
         }
     }
@@ -210,7 +210,7 @@ impl Stage for DenoiseStage {
         match self.method {
             Method::Bilateral { .. } => 1,
             Method::Nlm { .. } => 16,
-            // What is done for the slices around a slab is done again for the next one.
+            // Groups that reach beyond a slab are found again for the next one.
             Method::BlockMatching { .. } => 64,
         }
     }
@@ -283,7 +283,7 @@ impl Worker for DenoiseWorker<'_> {
 
 impl DenoiseWorker<'_> {
     fn apply(
-        &self,
+        &mut self,
         volume: ArrayView3<f32>,
         place: [usize; 2],
         first: usize,
@@ -291,10 +291,10 @@ impl DenoiseWorker<'_> {
         run: &mut Run<'_, '_>,
     ) -> Result<()> {
         let (pool, tick) = (run.context.pool(), &mut |part| run.tick(part));
-        match &self.ready {
+        match &mut self.ready {
             Ready::Bilateral(options) => bilateral(pool, volume, first, options, out, tick),
             Ready::Nlm(options) => nlm(pool, volume, first, options, out, tick),
-            Ready::BlockMatching(options) => block_matching(pool, volume, place, first, options, out, tick),
+            Ready::BlockMatching(filter) => filter.filter(pool, volume, place, first, out, tick),
         }
     }
 }

@@ -4,10 +4,13 @@ mod denoise;
 mod fbp;
 mod normalise;
 mod offset;
+mod paste;
 mod projection;
 mod repair;
 mod rings;
-mod volume;
+mod rows;
+mod shape;
+mod smooth;
 mod whole;
 mod window;
 
@@ -30,8 +33,10 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
-    all.extend(each(volume::STAGES));
+    all.extend(each(smooth::STAGES));
     all.extend(each(denoise::STAGES));
+    all.extend(each(shape::STAGES));
+    all.extend(each([paste::PasteFactory]));
     all
 }
 

@@ -7,8 +7,9 @@ use crate::slab::{Halo, RowMap, Slab, SlabShape};
 use ndarray::{ArrayView3, ArrayViewMut2, Axis, Slice};
 
 /// Makes one row from its window: `halo.below` rows, those that `rows` names, `halo.above` rows. Every value is written. Where
-/// that may take long it takes a step for each of its lines, and returns early when it is told to.
-pub(super) type Apply = Box<dyn Fn(ArrayView3<f32>, ArrayViewMut2<f32>, &Watch) + Send + Sync>;
+/// that may take long it takes a step for each of its lines, and returns early when it is told to. The last number is that of
+/// the row that is made.
+pub(super) type Apply = Box<dyn Fn(ArrayView3<f32>, ArrayViewMut2<f32>, &Watch, usize) + Send + Sync>;
 
 /// See the module.
 pub(super) struct WindowStage {
@@ -18,6 +19,9 @@ pub(super) struct WindowStage {
     /// Height and width of an output row for those of an input row.
     pub dims: Box<dyn Fn([usize; 2]) -> [usize; 2] + Send + Sync>,
     pub apply: Apply,
+    /// Rows that there are, for a stage that looks at where they end: the rows beyond that a later stage asks for are made as the
+    /// last one is, from the same window.
+    pub ends: Option<usize>,
     pub after: Box<dyn Fn(&Setup) -> Setup + Send + Sync>,
     /// Working memory of one thread, bytes.
     pub scratch_bytes: u64,
@@ -39,7 +43,8 @@ impl WindowStage {
             halo: Halo::default(),
             rows: RowMap::default(),
             dims: Box::new(|dims| dims),
-            apply: Box::new(apply),
+            apply: Box::new(move |window, out, watch, _| apply(window, out, watch)),
+            ends: None,
             after: Box::new(Setup::clone),
             scratch_bytes: 0,
             threads,
@@ -81,9 +86,13 @@ impl Worker for WindowWorker<'_> {
         let halo =
             Halo { below: (slab.halo.below - need.below) / map.step, above: (slab.halo.above - need.above) / map.step };
         let one = |(i, out): (usize, ArrayViewMut2<f32>), watch: &Watch| {
+            // Rows before the first have no number.
+            let last = self.0.ends.map_or(usize::MAX, |rows| rows - 1);
+            let row = (first_row + i).saturating_sub(halo.below).min(last);
+            let i = if self.0.ends.is_some() { row + halo.below - first_row } else { i };
             let start = i * map.step;
             let window = slab.data.slice_axis(Axis(0), Slice::from(start..start + window));
-            (self.0.apply)(window, out, watch);
+            (self.0.apply)(window, out, watch, row);
         };
         let (pool, lines) = (run.context.pool(), plan.output.rows * height);
         watched(pool, data.outer_iter_mut().enumerate(), lines, one, &mut |part| run.tick(part))?;

@@ -48,7 +48,8 @@ impl BlockMatchingOptions {
     /// Working memory for slabs of `slices` (without those around) of `[height, width]`, bytes.
     pub fn scratch_bytes(&self, slices: usize, [height, width]: [usize; 2], threads: usize) -> u64 {
         let first = slices + if self.wiener { 2 * self.reach_of_stage() } else { 0 };
-        let of_slices = first * width * (3 * height + 2 * self.search_px);
+        // The first stage twice, while its slices move to the next slab; sums and weights.
+        let of_slices = first * width * (4 * height + 2 * self.search_px);
         let around = [EDGE + 2 * self.search_px, BAND + 2 * self.search_px + EDGE];
         let copies = around[0] * around[1] * (width + 2 * self.search_px + 64);
         4 * (of_slices + threads * (copies + 8192)) as u64
@@ -63,41 +64,68 @@ struct Part<'a> {
     first: usize,
 }
 
-/// Filters the slices of `volume` `[z, y, x]` from `first` on, as many as `out` has. `volume` holds
-/// [`BlockMatchingOptions::reach`] more at either end, or ends there; its first slice is number `number` of `slices`, on which the
-/// grid of references depends. Of finite values. Cubes have edges of 4 voxels, 2 or 1 where the volume is thinner; groups
-/// have up to 16.
-///
-/// Noise is taken for white, as strong everywhere. Fails if `tick` does, which is told the finished part several times a second
-/// on the calling thread.
-pub fn block_matching(
-    pool: &rayon::ThreadPool,
-    volume: ArrayView3<f32>,
-    [number, slices]: [usize; 2],
-    first: usize,
-    options: &BlockMatchingOptions,
-    mut out: ArrayViewMut3<f32>,
-    tick: &mut dyn FnMut(f64) -> Result<()>,
-) -> Result<()> {
-    let wanted = number + first..number + first + out.shape()[0];
-    let sigma = options.sigma as f32;
-    if sigma <= 0.0 || out.is_empty() {
-        let slices = first..first + out.shape()[0];
-        out.assign(&volume.slice(s![slices, .., ..]));
-        return tick(1.0);
+/// The filter of one volume, which is given in slabs from its first slice to its last: what the first stage has made around one
+/// slab is used again for the next.
+#[derive(Clone, Debug)]
+pub struct BlockMatching {
+    options: BlockMatchingOptions,
+    /// Slices of the volume after the first stage, and their numbers.
+    basic: Array3<f32>,
+    rows: Range<usize>,
+}
+
+impl BlockMatching {
+    /// Nothing filtered yet.
+    pub fn new(options: BlockMatchingOptions) -> Self {
+        BlockMatching { options, basic: Array3::zeros((0, 0, 0)), rows: 0..0 }
     }
-    let noisy = Part { values: volume, first: number };
-    if !options.wiener {
-        return stage(pool, noisy, None, slices, options, (wanted, out), tick);
+    /// Filters the slices of `volume` `[z, y, x]` from `first` on, as many as `out` has. `volume` holds
+    /// [`BlockMatchingOptions::reach`] more at either end, or ends there; its first slice is number `number` of `slices`, on which
+    /// the grid of references depends. Of finite values. Cubes have edges of 4 voxels, 2 or 1 where the volume is thinner;
+    /// groups have up to 16. Slices may come in any slabs and any order, with the same result.
+    ///
+    /// Noise is taken for white, as strong everywhere. Fails if `tick` does, which is told the finished part several times a
+    /// second on the calling thread.
+    pub fn filter(
+        &mut self,
+        pool: &rayon::ThreadPool,
+        volume: ArrayView3<f32>,
+        [number, slices]: [usize; 2],
+        first: usize,
+        mut out: ArrayViewMut3<f32>,
+        tick: &mut dyn FnMut(f64) -> Result<()>,
+    ) -> Result<()> {
+        let wanted = number + first..number + first + out.shape()[0];
+        if self.options.sigma <= 0.0 || out.is_empty() {
+            let slices = first..first + out.shape()[0];
+            out.assign(&volume.slice(s![slices, .., ..]));
+            return tick(1.0);
+        }
+        let volume = volume.as_standard_layout();
+        let (noisy, options) = (Part { values: volume.view(), first: number }, &self.options);
+        if !options.wiener {
+            return stage(pool, noisy, None, slices, options, (wanted, out), tick);
+        }
+        let reach = options.reach_of_stage();
+        let rows = wanted.start.saturating_sub(reach)..(wanted.end + reach).min(slices);
+        let mut basic = Array3::zeros((rows.len(), volume.shape()[1], volume.shape()[2]));
+        // Slices that are there already.
+        let of_this = self.basic.shape()[1..] == volume.shape()[1..] && self.rows.contains(&rows.start);
+        let known = if of_this { rows.start..self.rows.end.min(rows.end) } else { 0..0 };
+        if !known.is_empty() {
+            let from = known.start - self.rows.start;
+            basic.slice_mut(s![..known.len(), .., ..]).assign(&self.basic.slice(s![from..from + known.len(), .., ..]));
+        }
+        let new = rows.start + known.len()..rows.end;
+        let part = new.len() as f64 / (new.len() + wanted.len()) as f64;
+        if !new.is_empty() {
+            let made = basic.slice_mut(s![known.len().., .., ..]);
+            stage(pool, noisy, None, slices, options, (new, made), &mut |done| tick(done * part))?;
+        }
+        (self.basic, self.rows) = (basic, rows.clone());
+        let basic = Part { values: self.basic.view(), first: rows.start };
+        stage(pool, noisy, Some(basic), slices, options, (wanted, out), &mut |done| tick(part + done * (1.0 - part)))
     }
-    let reach = options.reach_of_stage();
-    let rows = wanted.start.saturating_sub(reach)..(wanted.end + reach).min(slices);
-    let mut basic = Array3::zeros((rows.len(), volume.shape()[1], volume.shape()[2]));
-    let all = (rows.len() + wanted.len()) as f64;
-    let part = rows.len() as f64 / all;
-    stage(pool, noisy, None, slices, options, (rows.clone(), basic.view_mut()), &mut |done| tick(done * part))?;
-    let basic = Part { values: basic.view(), first: rows.start };
-    stage(pool, noisy, Some(basic), slices, options, (wanted, out), &mut |done| tick(part + done * (1.0 - part)))
 }
 
 /// Where cubes of edge `edge` are referred to along an axis of `n`.

@@ -58,7 +58,7 @@ impl Fourier {
         let mut planner = FftPlanner::new();
         let kernel = Kernel::new(options.tolerance);
         let size = fft_size((cols as f64 * kernel.oversampling).ceil() as usize);
-        let prepared = Views::new(options.filter, cols, options.pad, &mut planner);
+        let prepared = Views::new(options, cols, &mut planner);
         let layout = Layout::new(views, size, prepared.fft_len(), &kernel);
         let image = Image::new(cols, size, &kernel, &mut planner);
         Fourier { views: prepared, layout, image }

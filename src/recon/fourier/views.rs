@@ -7,7 +7,7 @@
 use super::{Complex, fft_size};
 use crate::error::{Error, Result};
 use crate::recon::direct::Checked;
-use crate::recon::{Filter, PLACE, pad};
+use crate::recon::{FbpOptions, Interpolation, PLACE, pad};
 use ndarray::ArrayView1;
 use rustfft::{Fft, FftPlanner};
 use std::f64::consts::PI;
@@ -72,19 +72,27 @@ impl Turn {
     }
 }
 
+/// What interpolation makes of a wave of `frequency` cycles per column.
+fn damping(interpolation: Interpolation, frequency: f64) -> f64 {
+    match interpolation {
+        Interpolation::Linear if frequency > 0.0 => ((PI * frequency).sin() / (PI * frequency)).powi(2),
+        _ => 1.0,
+    }
+}
+
 impl Views {
-    pub fn new(filter: Filter, cols: usize, pad: bool, planner: &mut FftPlanner<f32>) -> Views {
-        let taper = if pad { pad::taper(cols / 2) } else { Vec::new() };
+    pub fn new(options: &FbpOptions, cols: usize, planner: &mut FftPlanner<f32>) -> Views {
+        let taper = if options.pad { pad::taper(cols / 2) } else { Vec::new() };
         // Distances up to cols + taper - 1 must not wrap round.
         let len = fft_size(2 * (cols + taper.len()));
         let at = |i: usize| if i <= len / 2 { i as i64 } else { i as i64 - len as i64 };
         let mut kernel: Vec<_> =
-            (0..len).map(|i| rustfft::num_complex::Complex::new(filter.kernel(at(i)), 0.0)).collect();
+            (0..len).map(|i| rustfft::num_complex::Complex::new(options.filter.kernel(at(i)), 0.0)).collect();
         FftPlanner::new().plan_fft_forward(len).process(&mut kernel);
         let response = |k: usize| {
             let difference = 1.0 - rustfft::num_complex::Complex::cis(-2.0 * PI * k as f64 / len as f64);
             // Halves: two views are parted by a sum of two; and the highest frequency is its own mirror.
-            let factor = if k == len / 2 { 0.25 } else { 0.5 };
+            let factor = if k == len / 2 { 0.25 } else { 0.5 } * damping(options.interpolation, k as f64 / len as f64);
             let value = if k == 0 { difference } else { factor * kernel[k].re / len as f64 / difference };
             Complex::new(value.re as f32, value.im as f32)
         };
