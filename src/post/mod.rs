@@ -2,7 +2,9 @@
 //!
 //! Must not know: files, chains, C or Java.
 
+pub mod bilateral;
 mod bins;
+pub mod block_matching;
 mod blocks;
 pub mod diffusion;
 mod draw;
@@ -12,7 +14,9 @@ pub mod gaussian;
 mod haar;
 mod histogram;
 mod intensity;
+mod jobs;
 pub mod median;
+pub mod nlm;
 pub mod noise;
 mod otsu;
 pub mod periodic;

@@ -13,6 +13,7 @@ mod repair;
 mod rings;
 mod rows;
 mod shape;
+mod similar;
 mod smooth;
 mod surfaces;
 mod threshold;
@@ -40,6 +41,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
     all.extend(each(denoise::STAGES));
+    all.extend(each(similar::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
     all.extend(each(looks::STAGES));
