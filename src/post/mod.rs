@@ -4,8 +4,11 @@
 
 mod bins;
 mod blocks;
+pub mod diffusion;
 pub mod edges;
+mod exp;
 pub mod gaussian;
+mod haar;
 pub mod median;
 pub mod noise;
 pub mod periodic;
@@ -14,7 +17,11 @@ mod rough;
 pub mod shape;
 pub mod single;
 mod to_int;
+pub mod tv;
 pub mod unwrap;
+pub mod wave;
+pub mod wavelet;
+pub mod window;
 
 pub use bins::Bins;
 pub use blocks::Blocks;

@@ -1,6 +1,8 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod denoise;
 mod fbp;
+mod inside;
 mod normalise;
 mod offset;
 mod paste;
@@ -33,6 +35,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
+    all.extend(each(denoise::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
     all
