@@ -13,7 +13,8 @@ fn programs() -> Vec<[String; 4]> {
     // An escaped bar is none between cells.
     let rows = tables.lines().map(|line| line.replace("\\|", "\u{1}")).filter(|line| line.starts_with("| `"));
     let cells = |row: String| -> Option<[String; 4]> {
-        let cells: Vec<String> = row.trim_matches('|').split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect();
+        let cells: Vec<String> =
+            row.trim_matches('|').split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect();
         cells.try_into().ok()
     };
     rows.filter_map(cells).collect()

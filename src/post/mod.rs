@@ -21,7 +21,6 @@ pub mod tv;
 pub mod unwrap;
 pub mod wave;
 pub mod wavelet;
-pub mod window;
 
 pub use bins::Bins;
 pub use blocks::Blocks;
