@@ -165,6 +165,8 @@ pub(super) unsafe fn scan_options(options: &wagiri_scan_options) -> Result<ScanO
         angles: field(options.angles, "angles")?,
         dataset: field(options.dataset, "dataset")?,
         views: range("views", options.view_start, options.view_end)?,
+        // In a chain: raw part=K/N.
+        part: None,
     })
 }
 

@@ -18,6 +18,7 @@ mod spec;
 mod stage;
 pub mod survey;
 mod write;
+pub mod zscan;
 
 pub use crate::io::SliceSink;
 pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};

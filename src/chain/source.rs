@@ -33,6 +33,10 @@ pub static RAW: StageInfo = StageInfo {
         ANGLES,
         text("dataset", "HDF5 dataset of the projections"),
         text("views", "Only these projections, A..B with B not included"),
+        text(
+            "part",
+            "Only scan K of a series of N in one sequence of frames: K/N, K/N:interleaved, K/Nx961 (frames of a scan)",
+        ),
     ],
 };
 
@@ -98,6 +102,7 @@ pub(super) fn locate(source: &mut Params, path: Option<&Path>, options: &ScanOpt
         ("angles", options.angles.clone()),
         ("dataset", options.dataset.clone()),
         ("views", views),
+        ("part", options.part.as_ref().map(ToString::to_string)),
     ];
     for (name, value) in given {
         if let Some(value) = value {
@@ -142,6 +147,7 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
         angles: angles(source),
         dataset: param("dataset"),
         views: views.transpose()?,
+        part: source.text("part").map(str::parse).transpose()?,
     };
     io::open(path, &options)
 }

@@ -11,10 +11,11 @@ use super::hamamatsu::{HEADER, Header};
 use super::hipic::{ShotLog, assemble};
 use super::images::{Group, Image, ImageFile, Layout};
 use super::roles::{self, Roles};
+use super::sequences::Sequences;
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanInfo, ScanOptions};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The frames of one file.
@@ -91,7 +92,8 @@ pub(crate) fn index(path: &Path) -> Result<Index> {
 }
 
 impl Index {
-    fn notes(&self, path: &Path) -> Vec<String> {
+    /// What differs between the header and the file.
+    pub(crate) fn notes(&self, path: &Path) -> Vec<String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut notes = Vec::new();
         if let Some(what) = &self.cut_off {
@@ -127,11 +129,17 @@ pub(crate) fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
         let message = "expected a folder with exactly one .his file, or with conv.bat and output.log";
         return Err(Error::not_found(folder.display(), message));
     };
-    let index = index(&file)?;
+    let mut index = index(&file)?;
     if options.flat.is_none() || options.dark.is_none() || options.angles.is_none() {
         let message = "which frames are dark, direct beam and projections is not known: put conv.bat and output.log \
                        beside the file, or give dark=A..B, flat=A..B[,C..D] (frames from 0) and angles=SPAN or FILE";
         return Err(Error::invalid(file.display(), message).with("frames", index.frames.len()));
+    }
+    if let Some(part) = &options.part {
+        let numbers = part.of_frames(index.frames.len()).map_err(|e| e.at(file.display()))?;
+        index.frames = numbers.into_iter().map(|i| index.frames[i].clone()).collect();
+        // A frame that is cut off is beyond all scans of the series.
+        index.cut_off = None;
     }
     let Roles { views, view_time, flats, flat_time, dark } = roles::split(&index.frames, options, &folder)?;
     if let Some(what) = &index.cut_off {
@@ -162,38 +170,8 @@ fn open_converted(path: &Path, folder: &Path, file: Option<&Path>, options: &Sca
     let (Some(bat), Some(log_file)) = (find("conv.bat"), find("output.log")) else { return Ok(None) };
     let conv = ConvBat::parse(&read_text(&bat)?);
     let log = ShotLog::parse(&read_text(&log_file)?, log_file.display())?;
-    if conv.sequences.is_empty() {
-        return Err(Error::format(bat.display(), "conv.bat names no .his file (a line such as: his2img a.his)"));
-    }
-    let mut indices: HashMap<String, (PathBuf, Index)> = HashMap::new();
-    for (stem, name) in &conv.sequences {
-        let there = find(name).or_else(|| {
-            // The file may have been renamed after the measurement; with one sequence there is no doubt.
-            (conv.sequences.len() == 1).then(|| file.map(Path::to_owned)).flatten()
-        });
-        let there = there.ok_or_else(|| {
-            Error::not_found(bat.display(), "conv.bat names a file that is not in the folder")
-                .with("file", format!("'{name}'"))
-        })?;
-        let index = index(&there)?;
-        indices.insert(stem.clone(), (there, index));
-    }
-    let resolve = |sources: &[Source]| -> Result<Group> {
-        let image = |source: &Source| {
-            let (file, index) = indices.get(&source.stem).ok_or_else(|| {
-                Error::format(bat.display(), "conv.bat uses frames of a sequence that it has not unpacked")
-                    .with("name", &source.stem)
-            })?;
-            // Frames count from 1 in names.
-            source.number.checked_sub(1).and_then(|i| index.frames.get(i as usize)).cloned().ok_or_else(|| {
-                let why = index.cut_off.as_deref().unwrap_or("the file has fewer frames");
-                Error::format(file.display(), format!("conv.bat uses a frame that is not there in full: {why}"))
-                    .with("frame", source.number)
-                    .with("complete_frames", index.frames.len())
-            })
-        };
-        sources.iter().map(image).collect()
-    };
+    let sequences = Sequences::find(&bat, &conv, folder, &names, file, options.part.as_ref())?;
+    let resolve = |sources: &[Source]| sequences.group(sources);
     let dark = match (options.dark.as_deref(), conv.named("dark")) {
         (Some("none"), _) => Group::new(),
         (_, Some(sources)) => resolve(sources)?,
@@ -215,16 +193,14 @@ fn open_converted(path: &Path, folder: &Path, file: Option<&Path>, options: &Sca
     }
     let mut info = ScanInfo { format: "his", path: path.to_owned(), ..ScanInfo::default() };
     let mut details: Vec<String> = Vec::new();
-    for (_, name) in &conv.sequences {
-        let stem = super::conv_bat::stem(name);
-        if let Some((file, index)) = indices.get(&stem) {
-            details.push(index.details.clone());
-            info.notes.extend(index.notes(file));
-        }
+    for sequence in conv.stems().iter().filter_map(|stem| sequences.get(stem)) {
+        details.push(sequence.details.clone());
+        info.notes.extend(sequence.notes.iter().cloned());
     }
     info.details = format!("{}, roles from conv.bat", details.join(" + "));
-    if conv.ignored > 0 {
-        info.notes.push(format!("{} lines of conv.bat are not understood and were left out", conv.ignored));
+    if !conv.ignored.is_empty() {
+        let count = conv.ignored.len();
+        info.notes.push(format!("{count} lines of conv.bat are not understood and were left out"));
     }
     let missing = |number: u32| format!("conv.bat makes no q{number}.img");
     assemble(&log, |n| groups.get(&n).cloned(), missing, dark, false, info, options).map(Some)

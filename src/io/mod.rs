@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod nexus;
 mod roles;
+mod sequences;
 mod shot_log;
 mod stack;
 mod tiff_image;
@@ -25,18 +26,22 @@ mod axes;
 mod grey;
 mod names;
 mod projection_sink;
+mod raw;
 mod series;
 mod sink;
 mod slices;
 mod tiff_sink;
+mod unpack;
 
 pub use crate::scan::SampleType;
 pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
 pub use names::FileNames;
 pub use projection_sink::ProjectionSink;
+pub use raw::{FrameMean, RawFrame, RawFrames, write_frame_tiff, write_img};
 pub use sink::{MemorySink, SliceSink};
 pub use slices::{VolumeOptions, open_slices, open_volume};
 pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
+pub use unpack::{Converted, FrameFormat, convert, unpack};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};
@@ -72,6 +77,10 @@ pub fn open(path: &Path, options: &ScanOptions) -> Result<Scan> {
         let message = "only HDF5 files have datasets, but this scan is of another format";
         return Err(Error::invalid("dataset", message).with("format", format));
     }
+    if options.part.is_some() && format != "his" {
+        let message = "only a .his file, or numbered frames with conv.bat and output.log, hold several scans";
+        return Err(Error::invalid("part", message).with("format", format));
+    }
     match format {
         "hipic" => open_hipic(&path, &HipicOptions::default(), options),
         "his" => his::open(&path, options),
@@ -106,7 +115,9 @@ fn detect(path: &Path) -> Result<(&'static str, PathBuf)> {
     if hipic::is_folder(&names) {
         return Ok(("hipic", path.to_owned()));
     }
-    if names.iter().any(|n| n.to_ascii_lowercase().ends_with(".his")) {
+    // Frames are named by conv.bat, whether they are in a .his file or not.
+    let has = |name: &str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
+    if names.iter().any(|n| n.to_ascii_lowercase().ends_with(".his")) || (has("conv.bat") && has("output.log")) {
         return Ok(("his", path.to_owned()));
     }
     if let Some(raw) = names.iter().find(|n| n.eq_ignore_ascii_case("raw")).map(|n| path.join(n))

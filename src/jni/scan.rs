@@ -99,6 +99,8 @@ pub fn scan_options(env: &mut Env, texts: [&JString; 5], views: (jint, jint)) ->
         angles: convert::text(env, angles)?,
         dataset: convert::text(env, dataset)?,
         views: convert::range(views.0, views.1, "views")?,
+        // In a chain: raw part=K/N.
+        part: None,
     })
 }
 

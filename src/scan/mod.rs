@@ -4,10 +4,12 @@
 
 mod band;
 mod memory;
+mod part;
 mod source;
 
 pub use band::{Band, BandMut, CountType};
 pub use memory::{MemoryRows, MemorySource};
+pub use part::Part;
 pub(crate) use source::{Fingerprint, check_band};
 pub use source::{Frame, FrameSource, Grain, ScanShape};
 
@@ -35,6 +37,9 @@ pub struct ScanOptions {
     pub dataset: Option<String>,
     /// Only these views, `start..end`.
     pub views: Option<std::ops::Range<usize>>,
+    /// Only this scan of a series in one sequence of frames (`.his`, numbered TIFF or `.img` files with `conv.bat`): `dark`,
+    /// `flat`, `views` and `conv.bat` then count its own frames.
+    pub part: Option<Part>,
 }
 
 /// Sample type of slices in files.

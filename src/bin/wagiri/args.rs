@@ -68,6 +68,25 @@ pub fn command() -> Command {
             .arg(words("nothing is written"))
             .args(rows_args()),
         ))
+        .subcommand(with_chain_options(
+            with_scan_options(
+                Command::new("zscan").about("Several scans at different heights: axes, slices, one stacked volume"),
+            )
+            .mut_arg("part", |part| part.hide(true))
+            .args(zscan_args()),
+        ))
+        .subcommand(
+            Command::new("conv")
+                .visible_alias("conv.bat")
+                .about("Make the frames of a scan folder as its conv.bat says, without running it")
+                .arg(
+                    Arg::new("dir")
+                        .value_name("DIR")
+                        .default_value(".")
+                        .help("The folder with conv.bat and its frames"),
+                )
+                .args([progress_arg(), log_arg("info")]),
+        )
         .subcommand(
             Command::new("check")
                 .about("Check a chain without any data")
@@ -129,6 +148,32 @@ fn rows_args() -> [Arg; 2] {
     ]
 }
 
+fn zscan_args() -> [Arg; 15] {
+    let series =
+        "The series: a .his file, a folder of numbered frames with conv.bat and output.log, or of scans 001, 002 ...";
+    [
+        Arg::new("series").required(true).value_name("SERIES").help(series),
+        Arg::new("out").required(true).value_name("OUT").help("The folder of all results; made if it does not exist"),
+        option("scans", "N", "How many scans one sequence of frames holds; not for folders 001, 002 ..."),
+        option("frames", "N", "Frames of a scan, darks and all, if there are others behind the last scan"),
+        option("order", "HOW", "sequential, or interleaved: a frame of each scan in turn").default_value("sequential"),
+        option("method", "NAME", "How axes are searched, as for center").default_value("auto"),
+        option("axes", "FILE", "Axes instead of a search: a line 'NUMBER AXIS' for each scan, as in OUT/axes.txt"),
+        option("row", "N", "Slice of each scan in OUT/axes.png; default the middle"),
+        option("stop-after", "STEP", "axes, scans or whole; --resume goes on"),
+        option("overlap", "ROWS", "Slices that neighbours share, or a list of as many numbers as gaps; auto looks")
+            .default_value("auto"),
+        option("stack", "PARAM=VALUE", "Further parameters of the source 'stack'").action(ArgAction::Append),
+        option("then", "CHAIN", "Stages between stacking and writing, such as 'volume.bin bin=2'"),
+        Arg::new("reverse").long("reverse").action(ArgAction::SetTrue).help("The last scan comes first in the volume"),
+        option("cut", "zx,yz", "Also cut the volume in these directions, into OUT/whole/ro_zx ..."),
+        Arg::new("resume")
+            .long("resume")
+            .action(ArgAction::SetTrue)
+            .help("Continue; finished steps are not done again"),
+    ]
+}
+
 fn plugin_arg() -> Arg {
     option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
 }
@@ -172,6 +217,12 @@ fn with_scan_options(command: Command) -> Command {
         ))
         .arg(option("dataset", "PATH", "HDF5 dataset of the projections"))
         .arg(option("views", "A..B", "Only these projections"))
+        .arg(option(
+            "part",
+            "K/N",
+            "Only scan K of a series of N in one .his file or one numbered series of files; K/N:interleaved if the scans' \
+             frames take turns, K/Nx961 if a scan has 961 frames",
+        ))
 }
 
 fn with_chain_options(command: Command) -> Command {
@@ -244,6 +295,7 @@ pub fn scan_options(m: &ArgMatches) -> Result<ScanOptions> {
         angles: own("angles"),
         dataset: own("dataset"),
         views: range(m, "views")?,
+        part: text(m, "part").map(str::parse).transpose()?,
     })
 }
 

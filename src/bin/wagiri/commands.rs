@@ -3,9 +3,10 @@
 use crate::json::Line;
 use crate::picture::{self, Panel};
 use crate::terminal::{
-    complain, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say, show_progress, silent,
+    complain, counting, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say,
+    show_progress, silent,
 };
-use crate::{args, compat, job};
+use crate::{args, compat, job, zscan};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,6 +30,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("preview", m)) => preview(m),
         Some(("run", m)) => reconstruct(m),
         Some(("plan", m)) => plan(m),
+        Some(("zscan", m)) => zscan::run(m),
+        Some(("conv", m)) => convert(m),
         Some(("check", m)) => check(m),
         Some(("stages", m)) => stages(m),
         Some(("compat", m)) => old_names(m),
@@ -340,6 +343,14 @@ fn plugin(m: &ArgMatches) -> Result<()> {
         0 => Ok(()),
         bad => Err(Error::plugin(file, format!("{bad} of {} checks failed", findings.len()))),
     }
+}
+
+fn convert(m: &ArgMatches) -> Result<()> {
+    let folder = args::text(m, "dir").unwrap_or_default();
+    let done = io::convert(Path::new(folder), &mut counting("conv", "image"))?;
+    let there = if done.there > 0 { format!(", {} were there", done.there) } else { String::new() };
+    say!("{} images written, {} files renamed{there} in {folder}", done.written, done.renamed);
+    Ok(())
 }
 
 fn old_names(m: &ArgMatches) -> Result<()> {

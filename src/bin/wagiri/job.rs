@@ -75,7 +75,7 @@ fn chain_text(text: &str) -> Result<String> {
 }
 
 /// The chain of text or file `given`, or the default one, with what the options say.
-fn chain(m: &ArgMatches, context: &Context, given: Option<&str>) -> Result<Chain> {
+pub fn chain(m: &ArgMatches, context: &Context, given: Option<&str>) -> Result<Chain> {
     let given_text = given.map(chain_text).transpose()?;
     let parsed = Chain::parse(&context.registry(), given_text.as_deref().unwrap_or(Chain::DEFAULT));
     let mut chain = match (parsed, given) {

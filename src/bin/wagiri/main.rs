@@ -6,10 +6,12 @@
 mod args;
 mod commands;
 mod compat;
+mod contact;
 mod job;
 mod json;
 mod picture;
 mod terminal;
+mod zscan;
 
 use std::process::ExitCode;
 
@@ -27,7 +29,11 @@ fn main() -> ExitCode {
     }
     let called_as = words.first().and_then(|w| std::path::Path::new(w).file_stem()?.to_str()).unwrap_or_default();
     let rest = |from: usize| words.get(from..).unwrap_or_default();
-    let old = compat::find(called_as, rest(1)).or_else(|| compat::find(words.get(1)?, rest(2)));
+    let old = match words.get(1) {
+        // A program that calls another one names it, whatever the file of this program is called.
+        Some(word) if word == compat::AS => words.get(2).and_then(|name| compat::find(name, rest(3))),
+        _ => compat::find(called_as, rest(1)).or_else(|| compat::find(words.get(1)?, rest(2))),
+    };
     let result = if let Some(call) = old {
         call.run()
     } else {

@@ -66,7 +66,8 @@ fn scaled(data: &Array2<u8>) -> Array2<u8> {
     Array2::from_shape_fn((height, PANEL), |(y, x)| data[(y * h / height, x * w / PANEL)])
 }
 
-fn write_text(page: &mut Array2<u8>, text: &str, top: usize, left: usize) {
+/// Black letters of 8 pixels.
+pub fn write_text(page: &mut Array2<u8>, text: &str, top: usize, left: usize) {
     for (i, c) in text.chars().enumerate() {
         let Some(glyph) = font8x8::BASIC_FONTS.get(c) else { continue };
         for (dy, bits) in glyph.iter().enumerate() {

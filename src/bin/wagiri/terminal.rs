@@ -118,10 +118,15 @@ pub fn log_level(word: &str) -> Result<()> {
 /// A bar with rate and time left on a terminal, silent elsewhere, or JSON lines; Ctrl-C stops the run and keeps finished
 /// slices.
 pub fn progress(what: &str) -> Progress<'static> {
+    counting(what, "slice")
+}
+
+/// The same for something else than slices.
+pub fn counting(what: &str, thing: &'static str) -> Progress<'static> {
     match SHOW.load(Ordering::Relaxed) {
         NONE => silent(),
         JSON => json_progress(what.to_owned()),
-        _ => bar(what),
+        _ => bar(what, thing),
     }
 }
 
@@ -141,7 +146,7 @@ fn json_progress(task: String) -> Progress<'static> {
     .with_flag(stop_flag())
 }
 
-fn bar(what: &str) -> Progress<'static> {
+fn bar(what: &str, thing: &'static str) -> Progress<'static> {
     let bar = ProgressBar::new(1000);
     let template = "{prefix} [{bar:40}] {msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -151,8 +156,8 @@ fn bar(what: &str) -> Progress<'static> {
         bar.set_position((r.fraction * 1000.0) as u64);
         if r.total > 0 {
             let eta = r.eta.map_or(String::new(), |t| format!(", {} left", human_time(t.as_secs())));
-            let rate = if r.rate > 0.0 { format!(", {}", human_rate(r.rate)) } else { String::new() };
-            bar.set_message(format!("{}/{} slices{rate}{eta}", r.done, r.total));
+            let rate = if r.rate > 0.0 { format!(", {}", human_rate(r.rate, thing)) } else { String::new() };
+            bar.set_message(format!("{}/{} {thing}s{rate}{eta}", r.done, r.total));
         }
         if r.total > 0 && r.done == r.total {
             bar.finish_and_clear();
@@ -188,8 +193,8 @@ pub fn human_times(times: &[PhaseTime]) -> String {
 }
 
 /// `3.2 slices/s`, or `12 s/slice` below one.
-fn human_rate(rate: f64) -> String {
-    if rate >= 1.0 { format!("{rate:.1} slices/s") } else { format!("{:.1} s/slice", 1.0 / rate) }
+fn human_rate(rate: f64, thing: &str) -> String {
+    if rate >= 1.0 { format!("{rate:.1} {thing}s/s") } else { format!("{:.1} s/{thing}", 1.0 / rate) }
 }
 
 /// `45 s`, `3 min 20 s`, `2 h 5 min`.

@@ -4,6 +4,7 @@
 //! Each program describes itself once, in the table of its group: dispatch, usage lines, `wagiri compat` and the tables of
 //! `docs/ct-rec.md` follow from that. Where ct-rec is wrong the right thing is done, and one line on standard error says so.
 
+mod batch;
 mod environment;
 mod filters;
 mod frames;
@@ -11,6 +12,7 @@ mod gaussians;
 mod guide;
 mod install;
 mod offset;
+mod own;
 mod projections;
 mod recon;
 mod series;
@@ -21,6 +23,7 @@ mod volume;
 
 pub use guide::{print_list, print_markdown, print_one};
 pub use install::install;
+pub use own::AS;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -60,7 +63,7 @@ pub enum Variants {
 }
 
 /// All programs by group, in the order of the guide.
-const GROUPS: [(&str, &[Program]); 8] = [
+const GROUPS: [(&str, &[Program]); 9] = [
     ("Reconstruction", recon::PROGRAMS),
     ("Offset scans", offset::PROGRAMS),
     ("Sinograms and projections", projections::PROGRAMS),
@@ -69,6 +72,7 @@ const GROUPS: [(&str, &[Program]); 8] = [
     ("Volumes of 8 and 16 bits", slices::PROGRAMS),
     ("Raw frames", frames::PROGRAMS),
     ("Series of scans", series::PROGRAMS),
+    ("Batches over series", batch::PROGRAMS),
 ];
 
 fn programs() -> impl Iterator<Item = &'static Program> {
