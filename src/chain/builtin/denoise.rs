@@ -25,7 +25,7 @@ static TV: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        auto("lambda", "1/value", "Weight of the distance from the volume given, larger keeps more; auto is 1 over the noise found")
+        auto("lambda", "1/value", "Weight of the distance from the volume given, larger keeps more; auto is 1.5 / noise")
             .range(1e-12, 1e12),
         ParamInfo::int(
             "iterations",
@@ -46,7 +46,7 @@ static DIFFUSION: StageInfo = StageInfo {
         auto(
             "k",
             "value",
-            "Difference between neighbours at which the flow is halved (or falls to 1/e); auto is 2 x the noise found",
+            "Difference between neighbours at which the flow is halved (or falls to 1/e); auto is 2 x the noise",
         )
         .range(1e-12, 1e12),
         ParamInfo::int(
@@ -60,8 +60,8 @@ static DIFFUSION: StageInfo = StageInfo {
             .range(0.001, Diffusion::LARGEST_DT),
         ParamInfo::choice(
             "conductance",
-            &["rational", "exponential"],
-            "rational",
+            &["exponential", "rational"],
+            "exponential",
             "Flow over differences d: 1 / (1 + (d/k)^2) prefers wide regions, exp(-(d/k)^2) strong edges",
         ),
     ],
@@ -75,7 +75,14 @@ static WAVELET: StageInfo = StageInfo {
     params: &[
         ParamInfo::int("levels", "", 3, "Levels: noise is sought in boxes of up to 2^levels voxels")
             .range(1.0, MOST_LEVELS as f64),
-        auto("sigma", "value", "Noise; auto takes the median of the finest coefficients / 0.6745").range(1e-12, 1e12),
+        auto("sigma", "value", "Noise of a voxel; auto finds it as noise says").range(1e-12, 1e12),
+        ParamInfo::choice(
+            "noise",
+            &["slices", "finest"],
+            "slices",
+            "How noise is found: from slices against their neighbours, whose noise is independent of theirs, or from the median of \
+             the finest coefficients, which neighbours within a reconstructed slice make too small",
+        ),
         ParamInfo::float("scale", "", 1.0, "Factor on all thresholds").range(0.0, 100.0),
         ParamInfo::int(
             "shifts",
@@ -98,7 +105,7 @@ pub(super) struct Denoise(&'static StageInfo);
 enum Method {
     Tv { lambda: Option<f64> },
     Diffusion { k: Option<f64>, dt: f64, conductance: Conductance },
-    Wavelet { levels: usize, sigma: Option<f64>, scale: f64, shifts: usize },
+    Wavelet { levels: usize, sigma: Option<f64>, finest: bool, scale: f64, shifts: usize },
 }
 
 impl StageFactory for Denoise {
@@ -113,14 +120,15 @@ impl StageFactory for Denoise {
             "filter.tv" => Method::Tv { lambda: params.float("lambda") },
             "filter.diffusion" => {
                 let conductance = match params.text("conductance") {
-                    Some("exponential") => Conductance::Exponential,
-                    _ => Conductance::Rational,
+                    Some("rational") => Conductance::Rational,
+                    _ => Conductance::Exponential,
                 };
                 Method::Diffusion { k: params.float("k"), dt: number("dt"), conductance }
             }
             _ => {
                 let (levels, shifts) = (whole("levels"), whole("shifts"));
-                Method::Wavelet { levels, sigma: params.float("sigma"), scale: number("scale"), shifts }
+                let finest = params.text("noise") == Some("finest");
+                Method::Wavelet { levels, sigma: params.float("sigma"), finest, scale: number("scale"), shifts }
             }
         };
         let iterations = if matches!(method, Method::Wavelet { .. }) { 0 } else { whole("iterations") };
@@ -191,18 +199,13 @@ impl Stage for DenoiseStage {
         }
     }
     fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
-        let look = match self.method {
-            Method::Wavelet { levels, .. } => Look::Coefficients(Coefficients::new(levels, self.size)),
-            _ => Look::Noise(NoiseEstimator::new()),
+        let coefficients = match self.method {
+            Method::Wavelet { levels, .. } => Some(Coefficients::new(levels, self.size)),
+            _ => None,
         };
-        Ok(Box::new(DenoiseWorker { stage: self, look, filter: None, found: None }))
+        let noise = NoiseEstimator::new();
+        Ok(Box::new(DenoiseWorker { stage: self, noise, coefficients, filter: None, found: None }))
     }
-}
-
-/// What is found out before.
-enum Look {
-    Noise(NoiseEstimator),
-    Coefficients(Coefficients),
 }
 
 /// Makes slices from number `made` on of input from number `first` on.
@@ -256,7 +259,9 @@ impl Filter for Shrink {
 
 struct DenoiseWorker<'s> {
     stage: &'s DenoiseStage,
-    look: Look,
+    /// What is found out before.
+    noise: NoiseEstimator,
+    coefficients: Option<Coefficients>,
     filter: Option<Box<dyn Filter>>,
     found: Option<String>,
 }
@@ -265,13 +270,13 @@ impl DenoiseWorker<'_> {
     /// The filter with what was found.
     fn filter(&mut self) -> Box<dyn Filter> {
         let DenoiseStage { info, method, iterations, slices, size, .. } = *self.stage;
-        let noise = match &self.look {
-            Look::Noise(noise) => noise.sigma(),
-            Look::Coefficients(all) => all.sigma(),
+        let noise = match (method, &self.coefficients) {
+            (Method::Wavelet { finest: true, .. }, Some(all)) => all.sigma(),
+            _ => self.noise.sigma(),
         };
         let mut say = |what: String| self.found = Some(format!("{}: noise of {noise:.4e} found{what}", info.id));
-        match (method, &self.look) {
-            (Method::Tv { lambda }, _) => {
+        match method {
+            Method::Tv { lambda } => {
                 let lambda = lambda.unwrap_or_else(|| {
                     let lambda = LAMBDA_NOISE / noise;
                     say(format!(", lambda = {lambda:.4e}"));
@@ -279,46 +284,43 @@ impl DenoiseWorker<'_> {
                 });
                 Box::new(Wave::new(Tv::new(lambda), iterations, slices, size))
             }
-            (Method::Diffusion { k, dt, conductance }, _) => {
+            Method::Diffusion { k, dt, conductance } => {
                 let k = k.unwrap_or_else(|| {
                     say(format!(", k = {:.4e}", 2.0 * noise));
                     2.0 * noise
                 });
                 Box::new(Wave::new(Diffusion::new(conductance, k, dt), iterations, slices, size))
             }
-            (Method::Wavelet { sigma, scale, shifts, .. }, Look::Coefficients(all)) => {
+            Method::Wavelet { levels, sigma, scale, shifts, .. } => {
                 let sigma = sigma.unwrap_or_else(|| {
                     say(String::new());
                     noise
                 });
-                Box::new(Shrink { thresholds: all.thresholds(sigma, scale), shifts, slices })
-            }
-            (Method::Wavelet { shifts, .. }, Look::Noise(_)) => {
-                Box::new(Shrink { thresholds: Vec::new(), shifts, slices })
+                let none = || vec![[0.0; 8]; levels];
+                let thresholds = self.coefficients.as_ref().map_or_else(none, |all| all.thresholds(sigma, scale));
+                Box::new(Shrink { thresholds, shifts, slices })
             }
         }
     }
 }
 
-/// λ times the noise.
-const LAMBDA_NOISE: f64 = 1.0;
+/// λ times the noise. Foam with strong noise comes out best near 2, a ball with little of it below 1.5.
+const LAMBDA_NOISE: f64 = 1.5;
 
 impl Worker for DenoiseWorker<'_> {
     fn survey(&mut self, slab: &Slab, run: &mut Run<'_, '_>) -> Result<()> {
-        match &mut self.look {
-            Look::Noise(noise) => noise.add_slab(slab.data.view()),
-            Look::Coefficients(all) => {
-                let rows = slab.data.dim().0 as f64;
-                for (i, slice) in slab.data.outer_iter().enumerate() {
-                    run.context.pool().install(|| all.add(slice));
-                    run.tick(i as f64 / rows)?;
-                }
+        self.noise.add_slab(slab.data.view());
+        if let Some(all) = &mut self.coefficients {
+            let rows = slab.data.dim().0 as f64;
+            for (i, slice) in slab.data.outer_iter().enumerate() {
+                run.context.pool().install(|| all.add(slice));
+                run.tick(i as f64 / rows)?;
             }
         }
         Ok(())
     }
     fn survey_done(&mut self, run: &mut Run<'_, '_>) -> Result<()> {
-        if let Look::Coefficients(all) = &mut self.look {
+        if let Some(all) = &mut self.coefficients {
             run.context.pool().install(|| all.finish());
         }
         Ok(())

@@ -32,7 +32,7 @@ EVEN, ODD = volume((12, 20, 28)), volume((11, 19, 27))
 save("input", EVEN)
 save("input", ODD)
 for mode in ["nearest", "reflect", "mirror", "constant"]:
-    save(f"gaussian-{mode}", ndimage.gaussian_filter(EVEN.astype(float), [0.8, 1.5, 1.5], mode=mode, truncate=4))
+    save(f"gaussian-{mode}", ndimage.gaussian_filter(EVEN.astype(float), [0.75, 1.5, 1.5], mode=mode, truncate=4))
     if mode != "constant":
         save(f"median-{mode}", ndimage.median_filter(EVEN, [3, 5, 5], mode=mode))
 for weight in [0.2, 0.5]:
