@@ -38,7 +38,13 @@ pub fn noisy_foam(size: usize, slices: usize, photons: f64) -> (Array3<f32>, Arr
     });
     truth *= (absorbance / radius_px * 1e4) as f32;
     let tolerance = FbpOptions::DEFAULT_TOLERANCE;
-    let options = FbpOptions { filter: Filter::Ramp, engine: Engine::Direct, pad: false, tolerance };
+    let options = FbpOptions {
+        filter: Filter::Ramp,
+        engine: Engine::Direct,
+        pad: false,
+        tolerance,
+        interpolation: Default::default(),
+    };
     let fbp = Fbp::new(&angles, &view_weights(&angles), size, 1.0, &options).expect("an engine");
     let mut out = Array3::zeros(truth.dim());
     let centers = vec![(size as f64 - 1.0) / 2.0; slices];
