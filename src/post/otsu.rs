@@ -51,8 +51,8 @@ fn improve(
         return;
     }
     let j = ends.start + ends.len() / 2;
-    for i in begins.start..begins.end.min(j) {
-        let value = best[i] + gains.of(i, j);
+    for (i, before) in best.iter().enumerate().take(begins.end.min(j)).skip(begins.start) {
+        let value = before + gains.of(i, j);
         if value > next[j] {
             (next[j], begin[j]) = (value, i);
         }
