@@ -109,7 +109,7 @@ fn integer_volumes_are_those_of_ct_rec() {
     work.ok(&["si_gf", &rh, "-", "1.5", "gf"]);
     // ct-rec transforms in f32: where a value lies halfway between two levels (of 45000) it may take the other one.
     let different = compare(&work, "gf", "si_gf", 1.5 / 45000.0);
-    assert!(different <= 20, "{different} of 49152 values");
+    assert!(different <= 50, "{different} of 49152 values");
     assert!(work.log().contains(&format!("si_gf {rh} - 1.5 gf \n")));
 }
 

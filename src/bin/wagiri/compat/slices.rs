@@ -78,7 +78,7 @@ pub const PROGRAMS: &[Program] = &[
         does: "smooths in three dimensions by exp(-r^2 / radius^2); bias (0) is what lies beyond the volume",
         same_as: "volume path=orgDir pad=zero | filter.gaussian sigma_px=1.06066 sigma_z_px=1.06066 | write.tiff type=same names=keep",
         differs: "as rec_gf; sums in double precision, so that values halfway between two levels may round the other way",
-        checked: "ct-rec's smoothed volume: 13 of 49152 values differ, by one level, where the exact value is within 0.001 of a half",
+        checked: "ct-rec's smoothed volume: 20 of 49152 values differ, by one level, where the exact one is halfway",
         run: si_gf,
     },
     Program {
