@@ -56,9 +56,10 @@ demo: jar ## reconstruct the tooth scan in ImageJ by the menu command, into out/
 	$(RUN) target/release/wagiri preview tests/data/tooth/tooth.h5 out/demo/tooth --row 0 --sheet
 	@ls out/demo/rec/rec00000.tif out/demo/rec/rec00001.tif out/demo/tooth-sheet.png
 
-bench: setup ## measure engines, accuracy, rings and the whole pipeline, into docs/benchmarks.md; needs 3 GB of disk
+bench: setup ## measure engines, accuracy, rings, filters and the whole pipeline, into docs/benchmarks.md; needs 3 GB of disk
 	$(RUN) cargo bench --locked --bench engines > target/benchmarks.md
 	$(RUN) cargo bench --locked --bench rings >> target/benchmarks.md
+	$(RUN) cargo bench --locked --bench filters >> target/benchmarks.md
 	$(RUN) cargo bench --locked --bench pipeline >> target/benchmarks.md
 	@mv target/benchmarks.md docs/benchmarks.md && cat docs/benchmarks.md
 

@@ -49,6 +49,15 @@ pub static SINOGRAMS: StageInfo = StageInfo {
     params: &[PATH, ANGLES],
 };
 
+/// Describes `projections`.
+pub static PROJECTIONS: StageInfo = StageInfo {
+    id: "projections",
+    summary: "Start: finished projections in absorbance, one TIFF image per view, as write.projections makes them",
+    input: Domain::Sinogram,
+    output: Domain::Sinogram,
+    params: &[PATH, ANGLES],
+};
+
 /// Describes `volume`.
 pub static VOLUME: StageInfo = StageInfo {
     id: "volume",
@@ -108,7 +117,7 @@ pub static STACK: StageInfo = StageInfo {
 };
 
 /// The words that a chain may start with.
-pub const SOURCES: [&StageInfo; 4] = [&RAW, &SINOGRAMS, &VOLUME, &STACK];
+pub const SOURCES: [&StageInfo; 5] = [&RAW, &PROJECTIONS, &SINOGRAMS, &VOLUME, &STACK];
 
 /// The parameter of a source that names its data.
 fn data(source: &Params) -> &'static str {
@@ -202,6 +211,7 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
             };
             return io::open_volume(path, &options);
         }
+        Domain::Sinogram if id == PROJECTIONS.id => return io::open_projections(path, angles(source).as_deref()),
         Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
         Domain::Counts => {}
     }

@@ -103,7 +103,7 @@ pub fn open_volume(path: &Path, options: &VolumeOptions) -> Result<Scan> {
     Scan::new(Box::new(source), info)
 }
 
-fn angles_of(
+pub(super) fn angles_of(
     given: Option<&str>,
     folder: &Path,
     path: &Path,

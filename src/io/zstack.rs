@@ -7,6 +7,7 @@ use super::series;
 use super::slices::SliceSource;
 use crate::error::{Error, Result};
 use crate::post::register::{self, Joint, Search};
+use crate::post::shape::{Binning, bin, place};
 use crate::scan::{Frame, FrameSource, Grain, Scan, ScanInfo, ScanShape, check_band};
 use crate::slab::Domain;
 use ndarray::{Array2, Array3, ArrayViewMut2, ArrayViewMut3, Axis, s};
@@ -20,7 +21,7 @@ const STRIP: [usize; 2] = [12, 192];
 /// Shift that is looked for there, pixels of the strips.
 const STRIP_SHIFT: usize = 2;
 /// Slices that are compared pixel by pixel.
-const COMPARED: usize = 12;
+const COMPARED: usize = 24;
 /// Below, an overlap is not believed.
 const BELIEVED: f64 = 0.3;
 
@@ -148,7 +149,7 @@ pub fn open_stack(paths: &[PathBuf], options: &StackOptions) -> Result<Scan> {
     Scan::new(Box::new(StackSource { parts, cut: options.cut }), info)
 }
 
-/// A band through the middle of some slices, and means of squares of its pixels.
+/// A band through the middle of slices, as it is and binned.
 struct Strips {
     lines: Range<usize>,
     cols: Range<usize>,
@@ -181,8 +182,7 @@ impl Strips {
         self.read(source, rows, |i, slice| {
             mean.zip_mut_with(&slice, |m, v| *m += f64::from(*v) / count);
             let window = slice.view().insert_axis(Axis(0));
-            let how = crate::post::shape::Binning::Mean;
-            crate::post::shape::bin(window, [self.bin; 2], how, coarse.index_axis_mut(Axis(0), i));
+            bin(window, [self.bin; 2], Binning::Mean, coarse.index_axis_mut(Axis(0), i));
         })?;
         Ok((coarse, mean))
     }
@@ -271,6 +271,11 @@ impl Part {
         let there = asked.start.clamp(0, height)..asked.end.clamp(0, height);
         let mut band = Array3::<f32>::zeros((1, there.len(), width as usize));
         self.source.fill(there.start as usize..there.end as usize, row..row + 1, band.view_mut())?;
+        if fy == 0.0 && fx == 0.0 {
+            out.fill(0.0);
+            place(band.index_axis(Axis(0), 0), [there.start - asked.start, -whole_x], out);
+            return Ok(());
+        }
         let at = |y: isize, x: isize| {
             let inside = there.contains(&y) && (0..width).contains(&x);
             if inside { f64::from(band[[0, (y - there.start) as usize, x as usize]]) } else { 0.0 }
@@ -279,12 +284,8 @@ impl Part {
             let y = asked.start + y as isize;
             for (x, out) in line.iter_mut().enumerate() {
                 let x = x as isize + whole_x;
-                *out = if fy == 0.0 && fx == 0.0 {
-                    at(y, x) as f32
-                } else {
-                    let along = |y: isize| (1.0 - fx) * at(y, x) + fx * at(y, x + 1);
-                    ((1.0 - fy) * along(y) + fy * along(y + 1)) as f32
-                };
+                let along = |y: isize| (1.0 - fx) * at(y, x) + fx * at(y, x + 1);
+                *out = ((1.0 - fy) * along(y) + fy * along(y + 1)) as f32;
             }
         }
         Ok(())

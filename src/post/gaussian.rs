@@ -67,15 +67,16 @@ pub fn gaussian(
             let before: Vec<f64> = left.iter().map(value).collect();
             line[..reach].copy_from_slice(&before);
             let out = &mut smooth[done % kept * wide..][..wide];
-            let lines = |d: usize| (&line[reach - d..], &line[reach + d..]);
-            widest(Smooth { weights: within, lines, out });
+            let lines: Vec<Pair> = (0..=reach).map(|d| (&line[reach - d..], &line[reach + d..])).collect();
+            widest(Smooth { weights: within, lines: &lines, out });
             done += 1;
         }
         let row = |y: isize| match edges.boundary.source(y, height) {
             Some(y) => &smooth[y % kept * wide..][..wide],
             None => &nothing,
         };
-        let lines = |d: usize| (row(y as isize - d as isize), row((y + d) as isize));
+        let lines: Vec<Pair> = (0..=reach).map(|d| (row(y as isize - d as isize), row((y + d) as isize))).collect();
+        let lines = &lines[..];
         let mut row = out.row_mut(y);
         match row.as_slice_mut() {
             Some(out) => widest(Smooth { weights: within, lines, out }),
@@ -106,11 +107,14 @@ impl Kernel for Add<'_> {
     }
 }
 
-/// `out = weights[0] line + Σ weights[d] (before + after)`, where `lines` gives before and after for d, both as long as
-/// `out` rounded up to whole [`LANES`].
-struct Smooth<'a, L, T> {
+/// Lines before and after the one in work.
+type Pair<'a> = (&'a [f64], &'a [f64]);
+
+/// `out = weights[0] line + Σ weights[d] (before + after)`, where `lines[d]` are before and after, both as long as `out`
+/// rounded up to whole [`LANES`].
+struct Smooth<'a, T> {
     weights: &'a [f64],
-    lines: L,
+    lines: &'a [Pair<'a>],
     out: &'a mut [T],
 }
 
@@ -131,16 +135,15 @@ impl Number for f64 {
     }
 }
 
-impl<'l, L: Fn(usize) -> (&'l [f64], &'l [f64]), T: Number> Kernel for Smooth<'_, L, T> {
+impl<T: Number> Kernel for Smooth<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let (middle, _) = (self.lines)(0);
+        let Some((middle, _)) = self.lines.first() else { return };
         for (k, out) in self.out.chunks_mut(LANES).enumerate() {
             // -0 is the number that changes no sum.
             let mut sum = [-0.0f64; LANES];
-            for (d, weight) in self.weights.iter().enumerate().skip(1) {
-                let (before, after) = (self.lines)(d);
+            for (weight, (before, after)) in self.weights.iter().zip(self.lines).skip(1) {
                 let (before, after) = (&before[k * LANES..][..LANES], &after[k * LANES..][..LANES]);
                 for i in 0..LANES {
                     sum[i] += weight * (before[i] + after[i]);

@@ -107,26 +107,26 @@ impl Kernel for Network<'_> {
         let mut places = places.chain((n.is_multiple_of(2)).then_some(&[i32::MAX; LANES][..]));
         let mut left = [[0i32; LANES]; MOST / 2 + 2];
         let mut count = 0;
-        for (lanes, place) in left[..(n / 2 + 2).min(n)].iter_mut().zip(&mut places) {
+        for (lanes, place) in left[..(n / 2 + 2).min(n | 1)].iter_mut().zip(&mut places) {
             lanes.copy_from_slice(place);
             count += 1;
         }
         while count > 1 {
             let some = &mut left[..count];
-            let (low, high) = some.split_at_mut(count / 2);
-            for (a, b) in low.iter_mut().zip(high.iter_mut().rev()) {
-                order(a, b);
-            }
             // Of an odd number the one in the middle may be the smallest as well as the largest.
-            let middle = count % 2;
-            let (least, others) = some[..count / 2 + middle].split_at_mut(1);
-            for other in others {
-                order(&mut least[0], other);
+            let (half, rounded_up) = (count / 2, count.div_ceil(2));
+            for i in 0..half {
+                (some[i], some[count - 1 - i]) = in_pairs(some[i], some[count - 1 - i]);
             }
-            let (others, most) = some[count / 2..].split_at_mut(count - count / 2 - 1);
-            for other in others {
-                order(other, &mut most[0]);
+            let mut least = some[0];
+            for other in &mut some[1..rounded_up] {
+                (least, *other) = in_pairs(least, *other);
             }
+            let mut most = some[count - 1];
+            for other in &mut some[half..count - 1] {
+                (*other, most) = in_pairs(*other, most);
+            }
+            (some[0], some[count - 1]) = (least, most);
             match places.next() {
                 Some(place) => {
                     left[0].copy_from_slice(place);
@@ -142,12 +142,15 @@ impl Kernel for Network<'_> {
     }
 }
 
-/// The smaller ones to `a`, the larger ones to `b`.
+/// The smaller and the larger ones.
 #[inline(always)]
-fn order(a: &mut [i32; LANES], b: &mut [i32; LANES]) {
-    for (a, b) in a.iter_mut().zip(b) {
-        (*a, *b) = ((*a).min(*b), (*a).max(*b));
+fn in_pairs(a: [i32; LANES], b: [i32; LANES]) -> ([i32; LANES], [i32; LANES]) {
+    let (mut low, mut high) = (a, b);
+    for i in 0..LANES {
+        low[i] = if b[i] < a[i] { b[i] } else { a[i] };
+        high[i] = if b[i] < a[i] { a[i] } else { b[i] };
     }
+    (low, high)
 }
 
 #[cfg(test)]
@@ -178,9 +181,16 @@ mod tests {
     /// Boxes for the network and beyond it, narrow and wide slices, all boundaries, against sorting.
     #[test]
     fn medians_are_what_sorting_finds() {
-        for (size, depth, height, width) in
-            [(3, 1, 4, 40), (3, 3, 5, 18), (5, 3, 4, 23), (5, 5, 6, 61), (7, 7, 9, 30), (3, 3, 2, 2), (1, 1, 2, 50)]
-        {
+        for (size, depth, height, width) in [
+            (3, 1, 4, 40),
+            (1, 3, 3, 20),
+            (3, 3, 5, 18),
+            (5, 3, 4, 23),
+            (5, 5, 6, 61),
+            (7, 7, 9, 30),
+            (3, 3, 2, 2),
+            (1, 1, 2, 50),
+        ] {
             let slices = 4;
             let value = |(z, y, x): (usize, usize, usize)| {
                 let v = (z * 2_654_435 + y * 40_503 + x * 9_176_471).wrapping_mul(2_246_822_519) >> 7;

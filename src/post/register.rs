@@ -7,7 +7,9 @@ use crate::simd::{Kernel, widest};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 
 /// Slices that are compared at a time.
-const COMPARED: usize = 12;
+const COMPARED: usize = 32;
+/// Overlaps around the one that was found that show what chance gives.
+const NEAR: usize = 8;
 
 /// How the lower volume goes on from the upper one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,55 +54,53 @@ pub fn mean(slices: ArrayView3<f32>) -> Array2<f64> {
 /// Finds the overlap among all that `search` allows. `above` are the details of the last slices of the upper volume and `below`
 /// those of the first of the lower one, as many as may overlap, all of one size.
 ///
-/// The confidence is how far the correlation falls from its peak to the best of the other overlaps, those on the slopes of the peak
-/// apart, times the part of the thirds of the slices that find the same overlap by themselves. `None` if nothing correlates.
+/// The confidence is 1 without four times what chance gives over the correlation that was found: the root mean square of the
+/// correlations with mirrored slices, which are as rough and have nothing in common. That times the part of the thirds of the
+/// slices that find the same overlap by themselves. `None` if nothing correlates, or best at the smallest overlap that is allowed
+/// while others are, since a smaller one might be better.
 pub fn search(above: ArrayView3<f32>, below: ArrayView3<f32>, search: &Search) -> Option<Joint> {
+    let Search { least, .. } = *search;
     let most = search.most.min(above.len_of(Axis(0))).min(below.len_of(Axis(0)));
     let room = above.len_of(Axis(1)).min(above.len_of(Axis(2))).saturating_sub(1) / 2;
     let reach = search.shift.min(room) as isize;
-    let mut found: Vec<(f64, [isize; 2])> = Vec::new();
-    for overlap in search.least..=most {
+    let shifts: Vec<[isize; 2]> = (-reach..=reach).flat_map(|dy| (-reach..=reach).map(move |dx| [dy, dx])).collect();
+    let compare = |below: ArrayView3<f32>, overlap: usize, shift| {
         let first = above.len_of(Axis(0)) - overlap;
-        let mut best = (f64::NEG_INFINITY, [0, 0]);
-        for dy in -reach..=reach {
-            for dx in -reach..=reach {
-                let value = correlation(above.slice(s![first.., .., ..]), below.slice(s![..overlap, .., ..]), [dy, dx]);
-                // Of equals the first, in this order.
-                if value > best.0 {
-                    best = (value, [dy, dx]);
-                }
-            }
-        }
-        found.push(best);
-    }
+        correlation(above.slice(s![first.., .., ..]), below.slice(s![..overlap, .., ..]), shift)
+    };
+    // Of equals the first.
+    let better = |a: (f64, [isize; 2]), b: (f64, [isize; 2])| if b.0 > a.0 { b } else { a };
+    let found: Vec<(f64, [isize; 2])> = (least..=most)
+        .filter_map(|overlap| shifts.iter().map(|shift| (compare(below, overlap, *shift), *shift)).reduce(better))
+        .collect();
     let values: Vec<f64> = found.iter().map(|(value, _)| *value).collect();
     let (at, peak) = values.iter().copied().enumerate().reduce(|a, b| if b.1 > a.1 { b } else { a })?;
-    if !(peak > 0.0 && peak.is_finite()) {
+    if !(peak > 0.0 && peak.is_finite()) || (at == 0 && values.len() > 1) {
         return None;
     }
     let slope = |values: &mut dyn Iterator<Item = f64>| values.take_while(|v| *v > peak / 2.0).count();
     let (left, right) = (slope(&mut values[..at].iter().rev().copied()), slope(&mut values[at + 1..].iter().copied()));
-    let others = values[..at - left].iter().chain(&values[at + 1 + right..]);
-    let rival = others.copied().fold(0.0, f64::max);
+    let (overlap, shift) = (least + at, found[at].1);
+    let flipped = below.slice(s![.., .., ..;-1]).as_standard_layout().to_owned();
+    let mirrors = [below.slice(s![.., ..;-1, ..]), flipped.view(), flipped.slice(s![.., ..;-1, ..])];
+    let near = overlap.saturating_sub(NEAR).max(least)..=(overlap + NEAR).min(most);
+    let squares: Vec<f64> = near.flat_map(|n| mirrors.map(|mirror| compare(mirror, n, [0, 0]).powi(2))).collect();
+    let chance = (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt();
     // Chance has its peak elsewhere in another part of the slices.
     let width = above.len_of(Axis(2));
-    let agrees = |third: usize| {
-        let cols = third * width / 3..((third + 1) * width / 3);
+    let agrees = |third: &usize| {
+        let cols = third * width / 3..(third + 1) * width / 3;
         let (above, below) = (above.slice(s![.., .., cols.clone()]), below.slice(s![.., .., cols]));
-        let value = |overlap: usize| {
-            let first = above.len_of(Axis(0)) - overlap;
-            correlation(above.slice(s![first.., .., ..]), below.slice(s![..overlap, .., ..]), found[at].1)
+        let value = |n: usize| {
+            let first = above.len_of(Axis(0)) - n;
+            correlation(above.slice(s![first.., .., ..]), below.slice(s![..n, .., ..]), shift)
         };
-        let best =
-            (search.least..=most).map(|overlap| (value(overlap), overlap)).reduce(|a, b| if b.0 > a.0 { b } else { a });
-        best.is_some_and(|(_, overlap)| {
-            overlap + left.max(1) >= search.least + at && overlap <= search.least + at + right.max(1)
-        })
+        let best = (least..=most).map(|n| (value(n), n)).reduce(|a, b| if b.0 > a.0 { b } else { a });
+        best.is_some_and(|(_, best)| best + left.max(1) >= overlap && best <= overlap + right.max(1))
     };
-    let agreeing = (0..3).filter(|third| agrees(*third)).count();
-    let shift = found[at].1.map(|d| d as f64);
-    let confidence = (1.0 - rival / peak) * agreeing as f64 / 3.0;
-    Some(Joint { overlap: search.least + at, shift, correlation: peak, confidence })
+    let agreeing = (0..3).filter(agrees).count() as f64 / 3.0;
+    let confidence = (1.0 - 4.0 * chance / peak).max(0.0) * agreeing;
+    Some(Joint { overlap, shift: shift.map(|d| d as f64), correlation: peak, confidence })
 }
 
 /// Looks closer around a guess: `below` are details of some slices of the lower volume, `above` of more slices of the upper one,
@@ -260,13 +260,16 @@ mod tests {
 
     #[test]
     fn the_overlap_is_found_in_noise_and_rings() {
-        for (overlap, shift, noise) in [(17, [0.0, 0.0], 2.0), (30, [-1.3, 2.4], 1.0), (5, [0.4, -2.0], 0.5)] {
+        // Where noise has fifty times the variance of the structure, it moves the peak by a quarter of a pixel; else the parabola,
+        // which is only near the peak that of the correlation, is off by about a tenth.
+        let cases = [(17, [0.0, 0.0], 2.0, 0.4), (30, [-1.3, 2.4], 1.0, 0.15), (5, [0.4, -2.0], 0.5, 0.15)];
+        for (overlap, shift, noise, tolerance) in cases {
             let upper = detailed(volume(0, 45, [0.0; 2], noise, 7));
             let lower = detailed(volume(45 - overlap, 45, shift, noise, 8));
             let options = Search { least: 3, most: 40, shift: 3 };
             let found = search(upper.view(), lower.view(), &options).unwrap();
             assert!(found.overlap == overlap && found.confidence > 0.5, "{overlap} {shift:?}: {found:?}");
-            let count = overlap.min(12);
+            let count = overlap.min(24);
             let (first, exact, peak) = refine(
                 upper.view(),
                 lower.slice(s![..count, .., ..]),
@@ -274,9 +277,11 @@ mod tests {
                 2,
                 true,
             );
-            // A tenth of a pixel: the parabola is only near the peak that of the correlation.
             let off = (exact[0] - shift[0]).abs().max((exact[1] - shift[1]).abs());
-            assert!(first == 45 - overlap && off < 0.15 && peak > 0.1, "{overlap} {shift:?}: {exact:?} {peak}");
+            assert!(
+                first == 45 - overlap && off < tolerance && peak > 0.05,
+                "{overlap} {shift:?}: {first} {exact:?} {peak}"
+            );
         }
     }
 
