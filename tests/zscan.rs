@@ -77,7 +77,7 @@ fn what_cannot_be_done_is_said() {
     let top = tempfile::tempdir().unwrap();
     let folder = top.path();
     series(folder, 2, false);
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["zscan", "a.his", "out"], "--scans N"),
         (&["zscan", "none.his", "out", "--scans", "2"], "no such file or folder"),
         (&["zscan", "a.his", "out", "--scans", "3"], "part=1/3x84"),
@@ -85,6 +85,10 @@ fn what_cannot_be_done_is_said() {
         (&["zscan", "a.his", "out", "--scans", "2", "--order", "up"], "sequential or interleaved"),
         (&["zscan", "a.his", "out", "--scans", "2", "--cut", "xy"], "zx or yz"),
         (&["zscan", "a.his", "out", "--scans", "2", "--resume"], "no series to continue"),
+        (&["zscan", "a.his", "out", "--scans", "2", "--overlap", "half"], "--overlap: expected a number of slices"),
+        (&["zscan", "a.his", "out", "--scans", "2", "--stack", "blend=no"], "blend: expected one of linear, cut"),
+        (&["zscan", "a.his", "out", "--scans", "2", "--then", "volume.bin bim=2"], "did you mean 'bin'"),
+        (&["zscan", "a.his", "out", "--scans", "2", "--stop-after", "lunch"], "expected axes, scans or whole"),
         (&["zscan", "a.his", "out", "--scans", "2", "--axes", "conv.bat"], "expected the axis of scan 1"),
         (&["zscan", "a.his", "out", "--scans", "2", "--chain", "normalise"], "raw projections to slices"),
         (&["run", "a.his", "out", "--part", "3/2"], "expected K/N"),

@@ -80,7 +80,7 @@ impl Zscan {
     ///
     /// Errors: those of opening a scan; `INVALID` for a chain that does not turn counts into a volume, and for lists of another
     /// length than the series; `NOT_FOUND` if there is nothing to continue.
-    pub fn new(series: Series, dir: &Path, options: ZscanOptions) -> Result<Zscan> {
+    pub fn new(ctx: &Context, series: Series, dir: &Path, options: ZscanOptions) -> Result<Zscan> {
         if options.chain.input() != Domain::Counts || options.chain.output() != Domain::Volume {
             let message = "expected a chain from raw projections to slices, such as normalise | recon.fbp";
             return Err(Error::invalid("chain", message));
@@ -89,6 +89,8 @@ impl Zscan {
             let accepted = format!("expected {}", CUTS.map(|(name, _)| name).join(" or "));
             return Err(Error::invalid("cuts", accepted).with("value", format!("'{cut}'")));
         }
+        // A mistake in what comes last must not show only then.
+        stack_chain(ctx, &options, &vec![dir.to_owned(); series.len()])?;
         let scans = series.open()?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir.display(), "make the output folder", e))?;
         let record = Record::open(dir, options.resume)?;
@@ -248,28 +250,6 @@ impl Zscan {
         }
         Ok(summaries)
     }
-    /// The chain of the whole volume.
-    fn stack_chain(&self, ctx: &Context) -> Result<Chain> {
-        let mut dirs: Vec<String> =
-            (0..self.len()).map(|index| self.scan_dir(index).to_string_lossy().into_owned()).collect();
-        if self.options.reversed {
-            dirs.reverse();
-        }
-        let then = self.options.then.trim().trim_matches('|').trim();
-        let then = if then.is_empty() { String::new() } else { format!(" | {then}") };
-        // A series of one scan has nothing to be stacked.
-        let several = dirs.len() > 1;
-        let source = if several { "stack" } else { "volume" };
-        let mut chain = Chain::parse(&ctx.registry(), &format!("{source}{then} | write.tiff"))?;
-        chain.locate(Some(Path::new(&dirs.join(";"))), &ScanOptions::default())?;
-        for (param, value) in self.options.stack.iter().filter(|_| several) {
-            chain.source.set_text(param, value)?;
-        }
-        for (info, value) in self.options.chain.write.changed().filter(|(info, _)| info.name != "dir") {
-            chain.write.set_text(info.name, &value.to_string())?;
-        }
-        Ok(chain)
-    }
     fn whole_key(&self, chain: &Chain) -> String {
         let order = if self.options.reversed { "reversed" } else { "in order" };
         format!("{order}, {:?}, {}", self.options.stack, chain.without_data())
@@ -287,7 +267,8 @@ impl Zscan {
     /// Stacks the scans into one volume.
     pub fn stack(&mut self, ctx: &Context, steps: Steps) -> Result<Option<RunSummary>> {
         let whole = self.is_whole()?;
-        let chain = self.stack_chain(ctx)?;
+        let dirs: Vec<PathBuf> = (0..self.len()).map(|index| self.scan_dir(index)).collect();
+        let chain = stack_chain(ctx, &self.options, &dirs)?;
         let key = self.whole_key(&chain);
         if whole && self.record.has(WHOLE, &key) {
             return Ok(None);
@@ -316,6 +297,28 @@ impl Zscan {
 
 const WHOLE: &str = "whole";
 const WHOLE_DONE: &str = "whole done";
+
+/// The chain that makes the whole volume of the slices in `dirs`, in the order of scans.
+fn stack_chain(ctx: &Context, options: &ZscanOptions, dirs: &[PathBuf]) -> Result<Chain> {
+    let mut dirs: Vec<_> = dirs.iter().map(|dir| dir.to_string_lossy()).collect();
+    if options.reversed {
+        dirs.reverse();
+    }
+    let then = options.then.trim().trim_matches('|').trim();
+    let then = if then.is_empty() { String::new() } else { format!(" | {then}") };
+    // A series of one scan has nothing to be stacked.
+    let several = dirs.len() > 1;
+    let source = if several { "stack" } else { "volume" };
+    let mut chain = Chain::parse(&ctx.registry(), &format!("{source}{then} | write.tiff"))?;
+    chain.locate(Some(Path::new(&dirs.join(";"))), &ScanOptions::default())?;
+    for (param, value) in options.stack.iter().filter(|_| several) {
+        chain.source.set_text(param, value)?;
+    }
+    for (info, value) in options.chain.write.changed().filter(|(info, _)| info.name != "dir") {
+        chain.write.set_text(info.name, &value.to_string())?;
+    }
+    Ok(chain)
+}
 
 /// Name and key of the step that reconstructs a scan.
 fn scan_step(index: usize, chain: &Chain) -> (String, String) {

@@ -63,7 +63,12 @@ fn series(m: &ArgMatches) -> Result<Series> {
 
 fn options(m: &ArgMatches, context: &wagiri::Context) -> Result<ZscanOptions> {
     let word = |name| args::text(m, name).unwrap_or_default().to_owned();
-    let mut stack = vec![("overlap".to_owned(), word("overlap"))];
+    let overlap = word("overlap");
+    if overlap != "auto" && overlap.split(',').any(|part| part.trim().parse::<u32>().is_err()) {
+        let accepted = "expected a number of slices, one for each gap with commas, or auto";
+        return Err(Error::invalid("--overlap", accepted).with("value", format!("'{overlap}'")));
+    }
+    let mut stack = vec![("overlap".to_owned(), overlap)];
     for assignment in m.get_many::<String>("stack").into_iter().flatten() {
         let bad = || Error::invalid("--stack", "expected PARAM=VALUE").with("value", format!("'{assignment}'"));
         let (param, value) = assignment.split_once('=').ok_or_else(bad)?;
@@ -88,7 +93,7 @@ pub fn run(m: &ArgMatches) -> Result<()> {
     let context = args::context(m)?;
     let last = last_step(m)?;
     let out = PathBuf::from(args::text(m, "out").unwrap_or_default());
-    let mut zscan = Zscan::new(series(m)?, &out, options(m, &context)?)?;
+    let mut zscan = Zscan::new(&context, series(m)?, &out, options(m, &context)?)?;
     let steps = &mut |step: &str| progress(step);
     let result = work(&mut zscan, &context, &out, last, steps);
     if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Cancelled) {
