@@ -185,6 +185,11 @@ fn projection_images_hold_the_rows_of_all_slabs() {
     }
     let names: Vec<_> = std::fs::read_dir(&out).expect("a folder").map(|e| e.expect("a file").file_name()).collect();
     assert_eq!(names.len(), 13, "12 images and the chain: {names:?}");
+    // They are sinograms again, read by rows.
+    let text = format!("projections path={:?} angles=180 | ring.sort kernel_px=0", out.display().to_string());
+    let again = Chain::parse(&ctx.registry(), &text).expect("a chain");
+    let images = again.open().expect("the images");
+    assert!(same_for_all_heights(&images, &text) == sinos.slice(s![2..70, .., ..]));
     // A run that stops leaves nothing half-made.
     let stopped = folder.path().join("stopped");
     let stop = |r: &wagiri::Report| if r.done > 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };

@@ -394,3 +394,28 @@ fn every_program_refuses_bad_input_with_a_sentence_and_leaves_it_alone() {
         assert_eq!(names(&folder), before, "{words:?} left something");
     }
 }
+
+#[test]
+fn act_spl_smooths_frames_by_the_programs_that_do_it() {
+    for (program, extra, direct) in [("act_spl", vec!["0.8"], "gf_sd"), ("act_spl2", vec!["3", "0.7"], "tif_mgf")] {
+        let (_top, work) = work();
+        his(&work.join("a.his"), 4, 2, 4);
+        ok(&work, &["his2tif6", "a.his"]);
+        fs::write(work.join("conv.bat"), BAT).unwrap();
+        fs::write(work.join("output.log"), "log").unwrap();
+        let mut words = vec![program, "2", "2"];
+        words.extend(&extra);
+        ok(&work, &words);
+        let mut words = vec![direct, "a000003.tif"];
+        if direct == "gf_sd" {
+            words.extend([extra[0], "direct.tif"]);
+        } else {
+            words.push("direct.tif");
+            words.extend(&extra);
+        }
+        ok(&work, &words);
+        assert_eq!(pixels(&work.join("002/raw/a001.tif")), pixels(&work.join("direct.tif")), "{program}");
+        assert!(work.join("a000003.tif").exists() && work.join("001/raw/a002.tif").exists());
+        assert!(fails(&work, &["act_spl", "2", "2", "x"]).contains("radius: expected a number"));
+    }
+}

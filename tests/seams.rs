@@ -58,8 +58,19 @@ fn volume(ctx: &Context, chain: &Chain, scan: &Scan, slab_rows: Option<usize>) -
     Ok(sink.volume)
 }
 
-/// Parameters that name what a stage writes.
-const PATHS: [&str; 2] = ["file", "path"];
+/// Stages that write a file beside the volume, and the parameter that names it.
+const WRITERS: [(&str, &str); 5] = [
+    ("slice.measure", "file"),
+    ("volume.histogram", "path"),
+    ("volume.mip", "path"),
+    ("volume.surface", "path"),
+    ("volume.view", "path"),
+];
+
+/// In a folder that goes away.
+fn written(dir: &TempDir) -> String {
+    dir.path().join("aside").display().to_string()
+}
 
 /// A volume in files for a stage that needs another one beside that of the chain.
 fn other() -> &'static str {
@@ -89,10 +100,12 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
             [default + 1.0, default + 2.0, 5.0].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
         }
         ParamKind::Float => {
-            [default * 1.5 + 0.2, default * 0.6].iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
+            // Where the default is found, one of them is within the noise.
+            let mut values = vec![default * 1.5 + 0.2, default * 0.6];
+            values.extend((param.default == ParamValue::Auto).then_some(0.4));
+            values.iter().filter(|v| fits(v)).map(|v| v.to_string()).collect()
         }
-        // A table or picture beside the volume, in a folder that goes away.
-        ParamKind::Text if PATHS.contains(&param.name) => vec![dir.path().join("aside").display().to_string()],
+        ParamKind::Text if WRITERS.iter().any(|(_, name)| *name == param.name) => vec![written(dir)],
         ParamKind::Text if param.name == "volume" => vec![other().to_owned()],
         // Else the only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
@@ -103,12 +116,17 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
 fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
     let axis = |but: &str| {
         let needed = info.params.iter().any(|p| p.name == "center_px") && but != "center_px";
+        let axis = if needed { " center_px=25.5" } else { "" };
+        let writer = WRITERS.iter().find(|(id, _)| *id == info.id);
+        let file = writer.filter(|(_, name)| *name != but);
+        let file = file.map_or(String::new(), |(_, name)| format!(" {name}={}", written(dir)));
+        // A surface that is there in noise from 0 to 1, and a picture that takes no time.
+        let set = [("level", " level=0.5"), ("size_px", if info.id == "volume.view" { " size_px=64" } else { "" })];
+        let here = |name: &str| writer.is_some() && info.params.iter().any(|p| p.name == name) && but != name;
+        let set = set.iter().filter(|(name, _)| here(name));
         let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
-        match (needed, pasted) {
-            (true, _) => " center_px=25.5".to_owned(),
-            (_, true) => format!(" volume={}", other()),
-            _ => String::new(),
-        }
+        let volume = if pasted { format!(" volume={}", other()) } else { String::new() };
+        axis.to_owned() + &volume + &file + &set.map(|(_, text)| *text).collect::<String>()
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
     for param in info.params {

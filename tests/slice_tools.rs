@@ -189,6 +189,44 @@ fn filters_are_what_they_say_and_free_of_seams() {
     assert_eq!(inside, noise.mapv(|v| f32::from(v >= 0.5)));
 }
 
+/// The definition, and what it is for: thin walls go or gaps close, and what is thick keeps its size.
+#[test]
+fn opening_and_closing_are_erosion_and_dilation_in_turn() {
+    let mut numbers = Lcg(7);
+    let noise = Array3::from_shape_simple_fn((13, 11, 9), || numbers.unit() as f32);
+    let ctx = context(3);
+    for (id, first, second) in [("slice.open", "erode", "dilate"), ("slice.close", "dilate", "erode")] {
+        for (radius, space) in [("1", "3d"), ("2.3", "3d"), ("2", "2d"), ("0", "3d")] {
+            let call = |id: &str| format!("{id} radius_px={radius} space={space}");
+            let in_turn = format!("{} | {}", call(&format!("slice.{first}")), call(&format!("slice.{second}")));
+            let run = |stages: &str, height| {
+                let chain = Chain::parse(&ctx.registry(), &format!("volume | {stages}")).expect("a chain");
+                let scan = MemoryRows::volume(noise.clone()).into_scan(Vec::new(), None).expect("a volume");
+                let mut sink = MemorySink::new(0, 13, [11, 9]);
+                let options = RunOptions { slab_rows: Some(height), ..RunOptions::default() };
+                chain.run_into(&ctx, &scan, &mut sink, &options, &mut Progress::silent()).expect("a run");
+                sink.volume
+            };
+            let expected = run(&in_turn, 13);
+            for height in [1, 3, 13] {
+                assert_eq!(run(&call(id), height), expected, "{id} {radius} {space}, slabs of {height}");
+            }
+        }
+    }
+    let block = |wall: f32| {
+        Array3::from_shape_fn((20, 20, 20), |(z, y, x)| {
+            let inside = [z, y, x].iter().all(|v| (4..14).contains(v));
+            if inside || x == 17 { wall } else { 1.0 - wall }
+        })
+    };
+    // A ball of 2 px does not fit into a wall of one; in the block it reaches all but edges and corners.
+    let opened = through(&ctx, "slice.open", &[("radius_px", "2")], &block(1.0), 6).expect("a volume");
+    assert!(opened.slice(s![.., .., 15..]).iter().all(|v| *v == 0.0));
+    assert!(opened.slice(s![4..14, 6..12, 6..12]).iter().all(|v| *v == 1.0));
+    let closed = through(&ctx, "slice.close", &[("radius_px", "2")], &block(0.0), 6).expect("a volume");
+    assert_eq!(closed, opened.mapv(|v| 1.0 - v));
+}
+
 /// Rows that earlier stages have cut off or put together: the survey is of what is left.
 #[test]
 fn a_volume_that_was_binned_and_cropped_is_labelled_like_the_smaller_one() {

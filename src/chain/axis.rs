@@ -4,6 +4,7 @@
 
 mod offset;
 mod pairs;
+mod shift;
 
 use super::survey::{Survey, survey, survey_sinograms};
 use crate::context::Context;
@@ -15,6 +16,8 @@ use crate::progress::Progress;
 use crate::scan::{Frame, Scan};
 use crate::slab::Domain;
 use offset::overlap;
+pub use shift::{ShiftFound, ShiftOptions, find_shift};
+
 use pairs::{Frames, Pair, choose_pairs};
 use rayon::prelude::*;
 use std::fmt;

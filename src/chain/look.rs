@@ -18,10 +18,22 @@ use std::thread;
 /// What a user should know of it beforehand.
 pub(super) fn remark(stages: &[Box<dyn Stage>]) -> Option<String> {
     let ids: Vec<&str> = stages.iter().filter(|s| s.surveys()).map(|s| s.info().id).collect();
-    let passes = ids.len() + 1;
+    let passes = groups(stages).len() + 1;
     let verb = if ids.len() == 1 { "looks" } else { "look" };
     let remark = || format!("{} {verb} at all rows first: the scan is gone through {passes} times", ids.join(", "));
     (!ids.is_empty()).then(remark)
+}
+
+/// The stages that look, those together that do so in one pass: neighbours of which all but the last change nothing.
+pub(super) fn groups(stages: &[Box<dyn Stage>]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for (k, _) in stages.iter().enumerate().filter(|(_, stage)| stage.surveys()) {
+        match groups.last_mut() {
+            Some(group) if group.end == k && stages[k - 1].only_looks() => group.end += 1,
+            _ => groups.push(k..k + 1),
+        }
+    }
+    groups
 }
 
 /// Where rows come from.
@@ -35,14 +47,14 @@ pub(super) struct Source<'a> {
 
 /// One pass.
 struct Look {
-    /// The stage that looks.
-    stage: usize,
-    /// What it will be given to process, rows around the own ones included, as far as there are any.
+    /// The stages that look.
+    stages: Range<usize>,
+    /// What they will be given to process, rows around the own ones included, as far as there are any.
     rows: Range<usize>,
 }
 
-/// The workers of all stages. Those that survey have done so: one pass for each, in the order of the chain, over all rows,
-/// through the stages before it. Rows that an earlier run has finished are looked at too, so that the rest comes out as it
+/// The workers of all stages. Those that survey have done so: one pass for each of the [`groups`], in the order of the chain, over
+/// all rows, through the stages before it. Rows that an earlier run has finished are looked at too, so that the rest comes out as it
 /// would have then. Slices are computed again in the usual pass; they are the same bits. `run` counts on from there.
 pub(super) fn look<'s>(
     source: &Source<'_>,
@@ -51,16 +63,14 @@ pub(super) fn look<'s>(
     cut: &Cut,
     run: &mut Run<'_, '_>,
 ) -> Result<Vec<Box<dyn Worker + 's>>> {
-    let who = stages.iter().enumerate().filter(|(_, stage)| stage.surveys());
-    let looks: Vec<Look> = who
-        .map(|(stage, _)| {
-            let rows = rows_at(plans, stage, cut.rows.clone());
-            let end = rows.end.min(source.rows_before[stage]);
-            Look { stage, rows: rows.start.min(end.saturating_sub(1))..end }
-        })
-        .collect();
+    let look = |stages: Range<usize>| {
+        let rows = rows_at(plans, stages.start, cut.rows.clone());
+        let end = rows.end.min(source.rows_before[stages.start]);
+        Look { rows: rows.start.min(end.saturating_sub(1))..end, stages }
+    };
+    let looks: Vec<Look> = groups(stages).into_iter().map(look).collect();
     let cost = |plans: &[StagePlan]| plans.iter().map(|p| p.cost_per_row).sum::<f64>();
-    let work = |look: &Look| look.rows.len() as f64 * cost(&plans[..=look.stage]);
+    let work = |look: &Look| look.rows.len() as f64 * cost(&plans[..look.stages.end]);
     let left = (cut.rows.len() - cut.finished()) as f64 * cost(plans);
     let all = (looks.iter().map(work).sum::<f64>() + left).max(f64::MIN_POSITIVE);
     let (found, mut before) = (cut.finished() as f64 / cut.rows.len() as f64, 0.0);
@@ -69,8 +79,8 @@ pub(super) fn look<'s>(
         let part = work(look) / all;
         run.span = (found + (1.0 - found) * before, (1.0 - found) * part);
         // The others are made anew for each pass, so that what they count for their remarks is that of one pass.
-        let mut passing = workers(&stages[..=look.stage], plans, surveyed)?;
-        pass(source, look, &stages[..=look.stage], &mut passing, cut, run)?;
+        let mut passing = workers(&stages[..look.stages.end], plans, surveyed)?;
+        pass(source, look, stages, &mut passing, cut, run)?;
         surveyed = passing.into_iter().zip(stages).filter(|(_, s)| s.surveys()).map(|(worker, _)| worker).collect();
         before += part;
     }
@@ -92,7 +102,7 @@ fn workers<'s>(
     Ok(workers)
 }
 
-/// Reads what the last of `stages` looks at.
+/// Reads what some of the stages look at.
 fn pass(
     source: &Source<'_>,
     look: &Look,
@@ -102,7 +112,7 @@ fn pass(
     run: &mut Run<'_, '_>,
 ) -> Result<()> {
     // A row is one of the last stage's input here.
-    let before = stage_plans(&stages[..look.stage], source.reading, cut.part_rows)?;
+    let before = stage_plans(&stages[..look.stages.start], source.reading, cut.part_rows)?;
     let cut = &Cut {
         rows: look.rows.clone(),
         left: vec![look.rows.clone()],
@@ -120,7 +130,7 @@ fn pass(
         let reader = Reader { scan, threads, halo: cut.halo, black_views, kept: Kept::default() };
         let reader = scope.spawn(move || read(reader, cut, &emptied_slabs, &to_compute, stop));
         let input = Input { slabs: &from_reader, emptied: &to_reader, domain: source.reading.domain };
-        let looked = survey(stages, &before, workers, cut, &input, run);
+        let looked = survey(&stages[..look.stages.end], &before, workers, cut, &input, run);
         // Hanging up lets the thread end.
         stop.store(true, Ordering::Relaxed);
         drop((from_reader, to_reader));
@@ -129,7 +139,7 @@ fn pass(
     })
 }
 
-/// All slabs through the stages before the last one, which then gets to see them.
+/// All slabs through the stages of `before`; the stages behind those get to see them.
 fn survey(
     stages: &[Box<dyn Stage>],
     before: &Plans,
@@ -138,11 +148,14 @@ fn survey(
     input: &Input<'_>,
     run: &mut Run<'_, '_>,
 ) -> Result<()> {
-    let Some((last, workers)) = workers.split_last_mut() else { return Ok(()) };
+    let first = before.stages.len();
+    let (workers, lookers) = workers.split_at_mut(first);
     let id = |k: usize| stages[k].info().id;
-    // The survey itself counts as its own processing would, which nobody knows better.
-    let own_cost = stages[workers.len()].plan(before.stages.last().map_or(before.input, |p| p.output))?.cost_per_row;
-    let cost = before.stages.iter().map(|p| p.cost_per_row).sum::<f64>() + own_cost;
+    // A survey counts as the stage's own processing would, which nobody knows better.
+    let seen = before.stages.last().map_or(before.input, |p| p.output);
+    let own_costs =
+        stages[first..].iter().map(|stage| Ok(stage.plan(seen)?.cost_per_row)).collect::<Result<Vec<f64>>>()?;
+    let cost = before.stages.iter().map(|p| p.cost_per_row).chain(own_costs.iter().copied()).sum::<f64>();
     let (total, cost) = (cut.rows.len() as f64, cost.max(f64::MIN_POSITIVE));
     let mut rows_done = 0;
     for slab_rows in cut.slabs() {
@@ -164,9 +177,12 @@ fn survey(
                     .with("rows", format!("{:?}", part.own_rows()))
                     .with("expected", format!("{own:?}")));
             }
-            run.fraction_of_step = own.len() as f64 / total * own_cost / cost;
-            run.progress.phase(id(workers.len()));
-            last.survey(&part, run)?;
+            for (k, (looker, own_cost)) in lookers.iter_mut().zip(&own_costs).enumerate() {
+                run.fraction_of_step = own.len() as f64 / total * own_cost / cost;
+                run.progress.phase(id(first + k));
+                looker.survey(&part, run)?;
+                run.fraction_before += run.fraction_of_step;
+            }
             run.recycle(part.data);
             rows_done += own.len();
             (run.fraction_before, run.fraction_of_step) = (rows_done as f64 / total, 0.0);
@@ -177,6 +193,9 @@ fn survey(
     }
     // The next pass takes others.
     run.arrays = Arrays::default();
-    run.progress.phase(id(workers.len()));
-    last.survey_done(run)
+    for (k, looker) in lookers.iter_mut().enumerate() {
+        run.progress.phase(id(first + k));
+        looker.survey_done(run)?;
+    }
+    Ok(())
 }

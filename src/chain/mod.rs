@@ -21,13 +21,13 @@ mod write;
 pub mod zscan;
 
 pub use crate::io::SliceSink;
-pub use axis::{AxisFound, AxisMethod, AxisOptions, find_axis};
+pub use axis::{AxisFound, AxisMethod, AxisOptions, ShiftFound, ShiftOptions, find_axis, find_shift};
 pub use manifest::RECORD;
 pub(crate) use params::parse as parse_param;
 pub use params::{Params, nearest};
 pub use registry::Registry;
 pub use resume::CHAIN_FILE;
-pub use source::{RAW, SINOGRAMS, SOURCES, VOLUME};
+pub use source::{PROJECTIONS, RAW, SINOGRAMS, SOURCES, STACK, VOLUME};
 pub use stage::{ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker};
 use write::Files;
 pub use write::{ENDS, WRITE_PROJECTIONS, WRITE_TIFF};
@@ -191,7 +191,7 @@ impl Chain {
     }
     /// The data that its source names, if it does.
     pub fn path(&self) -> Option<&Path> {
-        self.source.text("path").map(Path::new)
+        source::path(&self.source)
     }
     /// Refuses data of another kind than the chain starts from.
     fn check_source(&self, domain: Domain) -> Result<()> {

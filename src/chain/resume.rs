@@ -114,7 +114,7 @@ fn projections(
 /// Writes the chain with every value that was found beside its slices, so that it can be run again.
 fn write_chain(dir: &Path, chain: &Chain, scan: &Scan) -> Result<()> {
     let mut chain = chain.clone();
-    if chain.source.text("path").is_none() && scan.info().format != "memory" {
+    if chain.path().is_none() && scan.info().format != "memory" {
         chain.locate(Some(&scan.info().path), &ScanOptions::default())?;
     }
     let head =

@@ -3,11 +3,11 @@
 use super::params::Params;
 use super::stage::{ParamInfo, ParamKind, ParamValue, StageInfo};
 use crate::error::{Error, Result};
-use crate::io::{self, VolumeOptions};
+use crate::io::{self, Shift, StackOptions, VolumeOptions};
 use crate::scan::{Scan, ScanOptions};
 use crate::slab::Domain;
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const fn text(name: &'static str, help: &'static str) -> ParamInfo {
     ParamInfo::new(name, ParamKind::Text, "", ParamValue::Auto, help).or_auto()
@@ -49,6 +49,15 @@ pub static SINOGRAMS: StageInfo = StageInfo {
     params: &[PATH, ANGLES],
 };
 
+/// Describes `projections`.
+pub static PROJECTIONS: StageInfo = StageInfo {
+    id: "projections",
+    summary: "Start: finished projections in absorbance, one TIFF image per view, as write.projections makes them",
+    input: Domain::Sinogram,
+    output: Domain::Sinogram,
+    params: &[PATH, ANGLES],
+};
+
 /// Describes `volume`.
 pub static VOLUME: StageInfo = StageInfo {
     id: "volume",
@@ -77,8 +86,72 @@ pub static VOLUME: StageInfo = StageInfo {
     ],
 };
 
+/// Describes `stack`.
+pub static STACK: StageInfo = StageInfo {
+    id: "stack",
+    summary: "Start: finished volumes of a z-scan, one on top of the other, with the slices that they share",
+    input: Domain::Volume,
+    output: Domain::Volume,
+    params: &[
+        text(
+            "paths",
+            "Folders of TIFF slices in the order of slices, parted by spaces, or by ; where names have spaces",
+        ),
+        text(
+            "overlap",
+            "Slices that each volume shares with the next: one number, or one for each joint with commas; auto finds them",
+        ),
+        ParamInfo::choice(
+            "shift",
+            &["off", "auto", "subpixel"],
+            "off",
+            "Shifts within slices: auto finds them and takes them back by whole pixels, subpixel by interpolation",
+        ),
+        ParamInfo::choice(
+            "blend",
+            &["linear", "cut"],
+            "linear",
+            "In the overlap one volume fades into the next, or the next begins in its middle",
+        ),
+    ],
+};
+
 /// The words that a chain may start with.
-pub const SOURCES: [&StageInfo; 3] = [&RAW, &SINOGRAMS, &VOLUME];
+pub const SOURCES: [&StageInfo; 5] = [&RAW, &PROJECTIONS, &SINOGRAMS, &VOLUME, &STACK];
+
+/// The parameter of a source that names its data.
+fn data(source: &Params) -> &'static str {
+    if source.info().id == STACK.id { "paths" } else { "path" }
+}
+
+/// The data that a source names, if it does.
+pub(super) fn path(source: &Params) -> Option<&Path> {
+    source.text(data(source)).map(Path::new)
+}
+
+/// The folders of a stack.
+fn folders(text: &str) -> Vec<PathBuf> {
+    let words: Vec<&str> =
+        if text.contains(';') { text.split(';').collect() } else { text.split_whitespace().collect() };
+    words.into_iter().map(str::trim).filter(|word| !word.is_empty()).map(PathBuf::from).collect()
+}
+
+fn open_stack(source: &Params, paths: &str) -> Result<Scan> {
+    let overlap = |word: &str| {
+        word.trim().parse().map_err(|_| {
+            let accepted = "overlap: expected a number of slices, or one for each joint, such as 40 or 40,38";
+            Error::invalid(STACK.id, accepted).with("value", format!("'{word}'"))
+        })
+    };
+    let overlaps = source.text("overlap").map_or(Ok(Vec::new()), |text| text.split(',').map(overlap).collect())?;
+    let shift = match source.text("shift") {
+        Some("auto") => Shift::Whole,
+        Some("subpixel") => Shift::Fraction,
+        _ => Shift::Off,
+    };
+    let cut = source.text("blend") == Some("cut");
+    io::open_stack(&folders(paths), &StackOptions { overlaps, shift, cut })
+}
 
 /// The description of the source with data of `domain`.
 pub(super) fn of_domain(domain: Domain) -> &'static StageInfo {
@@ -94,8 +167,13 @@ pub(super) fn locate(source: &mut Params, path: Option<&Path>, options: &ScanOpt
     let text =
         |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned();
     let views = options.views.as_ref().map(|views| format!("{}..{}", views.start, views.end));
+    let absolute = |path: &Path| {
+        let several = source.info().id == STACK.id;
+        let all = if several { folders(&path.to_string_lossy()) } else { vec![path.to_owned()] };
+        all.iter().map(|path| text(path)).collect::<Vec<_>>().join(";")
+    };
     let given = [
-        ("path", path.map(text)),
+        (data(source), path.map(absolute)),
         ("format", options.format.clone()),
         ("dark", options.dark.clone()),
         ("flat", options.flat.clone()),
@@ -115,11 +193,14 @@ pub(super) fn locate(source: &mut Params, path: Option<&Path>, options: &ScanOpt
 /// Opens what `source` names.
 pub(super) fn open(source: &Params) -> Result<Scan> {
     let id = source.info().id;
-    let Some(path) = source.text("path").map(Path::new) else {
-        let message = format!("no data given: expected {id} path=FOLDER, or the folder beside the chain");
+    let Some(path) = path(source) else {
+        let message = format!("no data given: expected {id} {}=FOLDER, or the folder beside the chain", data(source));
         return Err(Error::invalid(id, message));
     };
     let angles = |source: &Params| source.text("angles").map(str::to_owned);
+    if id == STACK.id {
+        return open_stack(source, &path.to_string_lossy());
+    }
     let domain = source.info().output;
     match domain {
         Domain::Volume => {
@@ -130,6 +211,7 @@ pub(super) fn open(source: &Params) -> Result<Scan> {
             };
             return io::open_volume(path, &options);
         }
+        Domain::Sinogram if id == PROJECTIONS.id => return io::open_projections(path, angles(source).as_deref()),
         Domain::Sinogram => return io::open_slices(path, domain, angles(source).as_deref()),
         Domain::Counts => {}
     }

@@ -177,6 +177,11 @@ pub trait Stage: Send + Sync {
     fn surveys(&self) -> bool {
         false
     }
+    /// True if it surveys and otherwise gives on each slab as it is: then the stage behind it, if that surveys too, looks in the
+    /// same pass.
+    fn only_looks(&self) -> bool {
+        false
+    }
     /// Mutable state for one thread of slabs: FFT plans, scratch.
     fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>>;
 }

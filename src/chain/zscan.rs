@@ -293,7 +293,7 @@ impl Zscan {
             return Ok(None);
         }
         let new = self.record.begin(WHOLE, &key, |step| step.starts_with(WHOLE))?;
-        let scan = chain.open()?;
+        let scan = chain.open().map_err(|e| e.with("otherwise", "overlap=SLICES"))?;
         let summary = run(&chain, ctx, &scan, &self.whole_dir(), !new, &mut || steps("stack"))?;
         self.record.begin(WHOLE_DONE, "yes", |_| false)?;
         Ok(Some(summary))

@@ -22,26 +22,36 @@ mod tiff_image;
 pub use hipic::{HipicOptions, open_hipic};
 pub use shot_log::{Shot, ShotLog};
 
+mod aside;
 mod axes;
 mod grey;
 mod names;
+mod png_image;
 mod projection_sink;
+mod projections;
 mod raw;
 mod series;
 mod sink;
 mod slices;
+mod stl;
 mod tiff_sink;
 mod unpack;
+mod zstack;
 
 pub use crate::scan::SampleType;
+pub use aside::Aside;
 pub use grey::{GreyImage, GreyTags, image_size, read_descriptions, read_image, write_image};
 pub use names::FileNames;
+pub use png_image::{png_bytes, png_bytes_16, write_png};
 pub use projection_sink::ProjectionSink;
+pub use projections::open_projections;
 pub use raw::{FrameMean, RawFrame, RawFrames, write_frame_tiff, write_img};
 pub use sink::{MemorySink, SliceSink};
 pub use slices::{VolumeOptions, open_slices, open_volume};
+pub use stl::StlWriter;
 pub use tiff_sink::{Levels, SliceMeta, TiffSink, Written};
 pub use unpack::{Converted, FrameFormat, convert, unpack};
+pub use zstack::{Shift, StackOptions, open_stack};
 
 use crate::error::{Error, Result};
 use crate::scan::{Scan, ScanOptions};
@@ -115,9 +125,11 @@ fn detect(path: &Path) -> Result<(&'static str, PathBuf)> {
     if hipic::is_folder(&names) {
         return Ok(("hipic", path.to_owned()));
     }
-    // Frames are named by conv.bat, whether they are in a .his file or not.
     let has = |name: &str| names.iter().any(|n| n.eq_ignore_ascii_case(name));
-    if names.iter().any(|n| n.to_ascii_lowercase().ends_with(".his")) || (has("conv.bat") && has("output.log")) {
+    let ends = |with: &str| names.iter().any(|n| n.to_ascii_lowercase().ends_with(with));
+    // Frames are named by conv.bat, whether they are in a .his file or not.
+    let named = has("conv.bat") && has("output.log") && (ends(".img") || ends(".tif") || ends(".tiff"));
+    if ends(".his") || named {
         return Ok(("his", path.to_owned()));
     }
     if let Some(raw) = names.iter().find(|n| n.eq_ignore_ascii_case("raw")).map(|n| path.join(n))

@@ -43,7 +43,7 @@ pub struct VolumeOptions {
     pub axes: Option<String>,
 }
 
-struct SliceSource {
+pub(super) struct SliceSource {
     images: Vec<Arc<Image>>,
     /// Lines and columns of an image.
     size: [usize; 2],
@@ -97,18 +97,13 @@ pub fn open_volume(path: &Path, options: &VolumeOptions) -> Result<Scan> {
         info.first_number = names.first().and_then(|name| series::number(name));
         info.slice_names = names;
     }
-    info.sample = match source.sample {
-        Sample::U8 => Some(SampleType::U8),
-        Sample::U16 => Some(SampleType::U16),
-        Sample::F32 => Some(SampleType::F32),
-        _ => None,
-    };
+    info.sample = source.sample_type();
     // Results are never written among the images they are made from.
     let info = ScanInfo { domain: Domain::Volume, notes: note.into_iter().collect(), folders: vec![folder], ..info };
     Scan::new(Box::new(source), info)
 }
 
-fn angles_of(
+pub(super) fn angles_of(
     given: Option<&str>,
     folder: &Path,
     path: &Path,
@@ -150,7 +145,7 @@ fn parse_description(text: &str) -> Option<(f64, Made)> {
 
 impl SliceSource {
     /// Looks at one image, or with `pad` at all of them.
-    fn new(path: &Path, images: Vec<Arc<Image>>, axes: Axes, pad: bool) -> Result<Self> {
+    pub(super) fn new(path: &Path, images: Vec<Arc<Image>>, axes: Axes, pad: bool) -> Result<Self> {
         let Some(first) = images.first() else { return Err(Error::not_found(path.display(), "no image")) };
         let layout = first.layout()?;
         let (sample, mut size) = (layout.sample, [layout.rows, layout.cols]);
@@ -201,7 +196,7 @@ impl SliceSource {
         }
         Ok(source)
     }
-    fn info(&self, path: &Path) -> ScanInfo {
+    pub(super) fn info(&self, path: &Path) -> ScanInfo {
         let turned = if self.axes == Axes::default() { String::new() } else { format!(", axes {}", self.axes) };
         ScanInfo {
             format: "slices",
@@ -211,7 +206,7 @@ impl SliceSource {
         }
     }
     /// Pixel size and what else the descriptions tell; a tilted axis from the first and the last.
-    fn made(&self) -> Option<(f64, Made)> {
+    pub(super) fn made(&self) -> Option<(f64, Made)> {
         let told = |image: &Image| read_description(&image.file.path).ok().and_then(|text| parse_description(&text));
         let (pixel_um, mut made) = told(self.images.first()?)?;
         let last = self.images.len() - 1;
@@ -224,6 +219,26 @@ impl SliceSource {
             made.center = Center::Line { row0, px0, row1, px1 };
         }
         Some((pixel_um, made))
+    }
+    /// Lines and columns of an image.
+    pub(super) fn size(&self) -> [usize; 2] {
+        self.size
+    }
+    /// Slices that there are.
+    pub(super) fn rows(&self) -> usize {
+        self.shape().rows
+    }
+    pub(super) fn sample(&self) -> Sample {
+        self.sample
+    }
+    /// The sample type, if it is one that can be written.
+    pub(super) fn sample_type(&self) -> Option<SampleType> {
+        match self.sample {
+            Sample::U8 => Some(SampleType::U8),
+            Sample::U16 => Some(SampleType::U16),
+            Sample::F32 => Some(SampleType::F32),
+            _ => None,
+        }
     }
     fn image(&self, number: usize) -> Result<&Image> {
         self.images
@@ -246,7 +261,12 @@ impl SliceSource {
         image.read([rows, cols], Some(self.sample), there.clone(), out.slice_mut(s![..there.len(), ..cols]))
     }
     /// The part of the slices in `out`: `asked` along slices, lines and columns.
-    fn fill<T: Count>(&self, views: Range<usize>, rows: Range<usize>, mut out: ArrayViewMut3<T>) -> Result<()> {
+    pub(super) fn fill<T: Count>(
+        &self,
+        views: Range<usize>,
+        rows: Range<usize>,
+        mut out: ArrayViewMut3<T>,
+    ) -> Result<()> {
         let axes = self.axes;
         let asked = [rows, views, 0..out.len_of(Axis(2))];
         let [images, lines, cols] = {

@@ -50,6 +50,14 @@ pub struct SliceMeta {
     pub described: bool,
 }
 
+impl SliceMeta {
+    /// The description of slice `z`, whose smallest and largest value are `range`.
+    pub fn describe(&self, z: usize, range: (f64, f64)) -> String {
+        let (px, ra0) = (self.center.at(z), self.angle_offset_rad);
+        format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", self.pixel_um, self.views, range.0, range.1)
+    }
+}
+
 /// Writes `rec%05d.tif`, `rh%05d.tif` or `ro%05d.tif` into a folder.
 ///
 /// 16- or 8-bit output with an open range first collects 32-bit slices in the sub-folder `float32`, which
@@ -204,15 +212,10 @@ impl TiffSink {
     fn float_path(&self, z: usize) -> PathBuf {
         self.float_dir().join(format!("rec{z:05}.tif"))
     }
-    fn description(&self, z: usize, range: (f64, f64)) -> String {
-        let m = &self.meta;
-        let (px, ra0) = (m.center.at(z), m.angle_offset_rad);
-        format!("{:.6}\t{px:.6}\t{}\t{ra0:.6}\t{:.6}\t{:.6}", m.pixel_um, m.views, range.0, range.1)
-    }
     fn write_scaled(&mut self, z: usize, slice: ArrayView2<f32>, min: f64, max: f64) -> Result<()> {
         let q = Quantiser::new(min, max, self.sample.white())?;
         let range = min_max(&slice);
-        let text = format!("{}\t{min:.6}\t{max:.6}", self.description(z, (range.0.into(), range.1.into())));
+        let text = format!("{}\t{min:.6}\t{max:.6}", self.meta.describe(z, (range.0.into(), range.1.into())));
         self.write_int((z, range), slice, &text, |v| q.level(v))
     }
     fn write_as_they_are(&mut self, z: usize, slice: ArrayView2<f32>) -> Result<()> {
@@ -223,9 +226,9 @@ impl TiffSink {
             // What they were made from has another unit.
             Some((min, max)) => {
                 let value = |level: f64| min + level * (max - min) / f64::from(white);
-                format!("{}\t{min:.6}\t{max:.6}", self.description(z, (value(low), value(high))))
+                format!("{}\t{min:.6}\t{max:.6}", self.meta.describe(z, (value(low), value(high))))
             }
-            None => self.description(z, (low, high)),
+            None => self.meta.describe(z, (low, high)),
         };
         self.write_int((z, range), slice, &text, |v| level(v) as u16)
     }
@@ -250,7 +253,7 @@ impl TiffSink {
         let size = (slice.ncols(), slice.nrows());
         let slice = slice.as_standard_layout();
         let data = slice.as_slice().unwrap_or_default();
-        let text = self.description(z, (range.0.into(), range.1.into()));
+        let text = self.meta.describe(z, (range.0.into(), range.1.into()));
         self.write_file::<Gray32Float>((z, range, waiting), size, &text, data)
     }
     fn write_file<C: ColorType>(

@@ -19,13 +19,13 @@ const BINS: usize = (f32::INFINITY.to_bits() >> SHIFT) as usize;
 /// Median of the absolute value of a standard normal variable.
 const MEDIAN_OF_NORMAL: f64 = 0.674_489_750_196_081_7;
 /// Distance of the pixels of a second difference within a slice; nearer ones share the noise of a reconstruction.
-const LAG_WITHIN: usize = 3;
+const LAG_WITHIN: usize = 2;
 
 /// Estimates the standard deviation of the noise of a volume `[z, y, x]` that is shown to it in slabs from its first slice to
 /// its last. See the module.
 ///
 /// Noise that neighbouring slices share (a blurred detector, volumes smoothed or enlarged across slices) is found too small. Two
-/// slices are compared by their first difference; a single slice by second differences over three pixels within it, which take
+/// slices are compared by their first difference; a single slice by second differences over two pixels within it, which take
 /// fine structure for noise. Places where nothing varies at all, such as the outside of the reconstructed circle or what is
 /// clipped in 8 bits, are left out; a volume of such places has the noise 0. Whole numbers are taken for rounded ones: the
 /// rounding counts as noise, and steps of 1 do not show in the estimate.

@@ -15,13 +15,15 @@ pub enum Binning {
 /// cut off at the right or the bottom counts what there is of it. Sums in f64.
 pub fn bin(window: ArrayView3<f32>, [lines, cols]: [usize; 2], how: Binning, mut out: ArrayViewMut2<f32>) {
     let (slices, height, width) = window.dim();
+    let window = window.as_standard_layout();
     let mut sums = vec![0.0f64; out.ncols()];
     for (y, mut out) in out.outer_iter_mut().enumerate() {
         sums.fill(0.0);
         let block = y * lines..((y + 1) * lines).min(height);
         for line in window.slice(s![.., block.clone(), ..]).lanes(Axis(2)) {
-            for (sum, x) in sums.iter_mut().zip((0..width).step_by(cols)) {
-                *sum += line.slice(s![x..(x + cols).min(width)]).iter().map(|v| f64::from(*v)).sum::<f64>();
+            let line = line.to_slice().unwrap_or_default();
+            for (sum, values) in sums.iter_mut().zip(line.chunks(cols)) {
+                *sum += values.iter().map(|v| f64::from(*v)).sum::<f64>();
             }
         }
         for ((out, sum), x) in out.iter_mut().zip(&sums).zip((0..width).step_by(cols)) {

@@ -341,7 +341,7 @@ pub(super) fn parabola(below: f64, here: f64, above: f64) -> f64 {
     if bend > 0.0 { (0.5 * (below - above) / bend).clamp(-0.5, 0.5) } else { 0.0 }
 }
 
-fn smooth<'a>(row: impl Iterator<Item = &'a f32>) -> Vec<f64> {
+pub(super) fn smooth<'a>(row: impl Iterator<Item = &'a f32>) -> Vec<f64> {
     let v: Vec<f64> = row.map(|x| f64::from(*x)).collect();
     let side = (-0.5f64).exp();
     let at = |k: usize| {

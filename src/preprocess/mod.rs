@@ -4,8 +4,10 @@
 
 pub mod air;
 pub mod center;
+pub mod frames;
 mod logarithm;
 mod loops;
+pub mod mirror;
 pub mod normalise;
 pub mod offset;
 pub mod phase;

@@ -7,6 +7,7 @@ pub mod accuracy;
 pub mod chains;
 pub mod engine;
 pub mod foam;
+pub mod noisy;
 pub mod series;
 pub mod stripes;
 

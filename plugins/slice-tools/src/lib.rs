@@ -6,7 +6,7 @@
 //! | `slice.label` | gives each object a number, 1 to n in the order of first voxels |
 //! | `slice.measure` | passes the volume on and writes a table of the objects |
 //! | `slice.erode`, `slice.dilate` | smallest and largest value within a disc or ball |
-//! | `slice.threshold` | 1 inside a range of values, 0 outside |
+//! | `slice.open`, `slice.close` | one after the other |
 
 mod filters;
 mod label;
@@ -22,7 +22,7 @@ use wagiri_plugin::{Param, Result, Value};
 pub const PLUGIN: wagiri_plugin::abi::PluginEntry = wagiri_plugin::entry! {
     id: c"org.wagiri.slice-tools",
     vendor: c"The wagiri authors",
-    stages: [label::Label, measure::Measure, filters::Erode, filters::Dilate, filters::Threshold],
+    stages: [label::Label, measure::Measure, filters::Erode, filters::Dilate, filters::Open, filters::Close],
 };
 
 const LOW: Param =

@@ -1,11 +1,8 @@
 //! Grey pictures for people: one slice, or a sheet of panels with captions.
 
-use font8x8::UnicodeFonts;
 use ndarray::{Array2, ArrayView2, s};
-use std::fs::{self, File};
-use std::io::BufWriter;
-use std::path::Path;
-use wagiri::{Error, Result};
+pub use wagiri::io::write_png;
+use wagiri::post::draw_text;
 
 /// Width of a panel and margins, pixels.
 const PANEL: usize = 640;
@@ -68,41 +65,5 @@ fn scaled(data: &Array2<u8>) -> Array2<u8> {
 
 /// Black letters of 8 pixels.
 pub fn write_text(page: &mut Array2<u8>, text: &str, top: usize, left: usize) {
-    for (i, c) in text.chars().enumerate() {
-        let Some(glyph) = font8x8::BASIC_FONTS.get(c) else { continue };
-        for (dy, bits) in glyph.iter().enumerate() {
-            for dx in (0..8).filter(|dx| bits >> dx & 1 == 1) {
-                if let Some(pixel) = page.get_mut((top + dy, left + 8 * i + dx)) {
-                    *pixel = 0;
-                }
-            }
-        }
-    }
-}
-
-/// Writes an 8-bit PNG, aside and renamed.
-pub fn write_png(path: &Path, picture: &Array2<u8>) -> Result<()> {
-    let place = path.display();
-    let aside = path.with_extension("png.part");
-    let (height, width) = picture.dim();
-    let encode = || -> Result<()> {
-        let file = File::create(&aside).map_err(|e| Error::io(&place, "create", e))?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), width as u32, height as u32);
-        encoder.set_color(png::ColorType::Grayscale);
-        encoder.set_depth(png::BitDepth::Eight);
-        let failed = |e: png::EncodingError| match e {
-            png::EncodingError::IoError(e) => Error::io(&place, "write", e),
-            e => Error::internal(&place, "cannot encode PNG").caused_by(e),
-        };
-        let mut writer = encoder.write_header().map_err(failed)?;
-        let data = picture.as_standard_layout();
-        writer.write_image_data(data.as_slice().unwrap_or_default()).map_err(failed)?;
-        writer.finish().map_err(failed)?;
-        fs::rename(&aside, path).map_err(|e| Error::io(&place, "rename", e))
-    };
-    let result = encode();
-    if result.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    result
+    draw_text(page, text, [top, left], 1, 0);
 }

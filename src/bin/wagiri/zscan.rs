@@ -155,6 +155,10 @@ fn work(
 }
 
 fn told(step: &str, summary: &RunSummary, dir: &Path) {
+    if summary.found == summary.slices {
+        say!("{step:<12} complete in {}", dir.display());
+        return;
+    }
     for remark in &summary.remarks {
         log::info!("{step}: {remark}");
     }

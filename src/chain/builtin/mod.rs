@@ -1,8 +1,10 @@
 //! The built-in stages: one thin adapter per algorithm, by family.
 
+mod aside;
 mod denoise;
 mod fbp;
 mod inside;
+mod looks;
 mod normalise;
 mod offset;
 mod paste;
@@ -11,7 +13,10 @@ mod repair;
 mod rings;
 mod rows;
 mod shape;
+mod similar;
 mod smooth;
+mod surfaces;
+mod threshold;
 mod whole;
 mod window;
 
@@ -36,8 +41,12 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(each(fbp::STAGES));
     all.extend(each(smooth::STAGES));
     all.extend(each(denoise::STAGES));
+    all.extend(each(similar::STAGES));
     all.extend(each(shape::STAGES));
     all.extend(each([paste::PasteFactory]));
+    all.extend(each(looks::STAGES));
+    all.extend(each(surfaces::STAGES));
+    all.extend(each([threshold::ThresholdFactory]));
     all
 }
 

@@ -8,7 +8,8 @@ use crate::geometry::{Center, Geometry, uniform_angles};
 use crate::preprocess::offset::{Layout, opposite_views, stitch_rows};
 use crate::recon::project::Projector;
 use crate::scan::ScanShape;
-use crate::slab::{Domain, Slab, SlabShape};
+use crate::slab::{Domain, Halo, Slab, SlabShape};
+use ndarray::s;
 use std::f64::consts::PI;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub(in crate::chain) static STITCH: StageInfo = StageInfo {
     output: Domain::Sinogram,
     params: &[
         ParamInfo::new("center_px", ParamKind::Text, "px", ParamValue::Auto, "Rotation axis on the detector before stitching: a column, row:px,row:px for a tilted axis, or auto; with rule=ct-rec its integer Rc").or_auto(),
+        ParamInfo::int("shift_rows", "px", 0, "Rows by which the sample stands lower in the first half turn than in the second; the volume loses as many").range(-1e6, 1e6),
         ParamInfo::choice("rule", &["exact", "ct-rec"], "exact", "ct-rec: as ofct_srec, whose axis is a pixel off; only to get its numbers"),
     ],
 };
@@ -86,24 +88,43 @@ fn stitch(params: &Params, setup: &Setup) -> Result<WholeStage> {
         Layout::new(cols, [center.at(0), center.at(rows.saturating_sub(1))])?
     };
     let (width, views) = (layout.width(), pairs.len());
+    let shift = params.int("shift_rows").unwrap_or(0);
+    let lost = shift.unsigned_abs() as usize;
+    if lost >= rows {
+        let accepted = "shift_rows must leave at least one row of the detector";
+        return Err(Error::invalid(STITCH.id, accepted).with("shift_rows", shift).with("rows", rows));
+    }
+    // The half turn whose rows begin further down.
+    let lower: Vec<usize> = pairs.iter().map(|pair| if shift > 0 { pair.first } else { pair.second }).collect();
     let angles_rad: Vec<f64> = pairs.iter().map(|pair| setup.geometry.angles_rad[pair.first]).collect();
     let moved = center.moved(|px| layout.center_px(px), |row| row);
     let plan = move |input: SlabShape| {
-        let output = SlabShape { dims: [views, width], ..input };
+        let output = SlabShape { rows: input.rows.saturating_sub(lost), dims: [views, width], ..input };
         let scratch_bytes = super::beside(input, output);
-        StagePlan { scratch_bytes, cost_per_row: super::cost(output, 4.0), ..StagePlan::new(output) }
+        let halo = Halo { below: 0, above: lost };
+        StagePlan { halo, scratch_bytes, cost_per_row: super::cost(output, 4.0), ..StagePlan::new(output) }
     };
-    let process = move |slab: Slab, run: &mut Run<'_, '_>| {
-        let count = slab.data.shape()[0];
+    let process = move |mut slab: Slab, run: &mut Run<'_, '_>| {
+        let count = slab.data.shape()[0] - lost;
+        if lost > 0 {
+            // Rows of one half turn move up to those that belong to them.
+            for &view in &lower {
+                for row in 0..count {
+                    let (mut to, from) = slab.data.multi_slice_mut((s![row, view, ..], s![row + lost, view, ..]));
+                    to.assign(&from);
+                }
+            }
+        }
         let centers: Vec<f64> = (0..count).map(|i| center.at(slab.detector_row(i, rows))).collect();
         let mut data = run.array([count, views, width]);
         let pool = run.context.pool();
-        stitch_rows(pool, slab.data.view(), &pairs, &layout, &centers, data.view_mut(), &mut |f| run.tick(f))?;
+        let used = slab.data.slice(s![..count, .., ..]);
+        stitch_rows(pool, used, &pairs, &layout, &centers, data.view_mut(), &mut |f| run.tick(f))?;
         run.recycle(slab.data);
-        Ok(Slab { data, ..slab })
+        Ok(Slab { data, halo: Halo { above: slab.halo.above - lost, ..slab.halo }, ..slab })
     };
     let after = move |setup: &Setup| Setup {
-        shape: ScanShape { views, cols: width, ..setup.shape },
+        shape: ScanShape { views, rows: rows - lost, cols: width, ..setup.shape },
         geometry: Geometry { angles_rad: angles_rad.clone(), center: moved, ..setup.geometry.clone() },
         // What the survey saw at the edges of the detector was one edge and the middle of the sample.
         edge_over_mean: 0.0,

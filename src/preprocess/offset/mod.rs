@@ -4,6 +4,7 @@
 //! `docs/theory/offset.md` has the formulas. Must not know: files, scans, stages.
 
 mod search;
+mod shift;
 mod stitch;
 
 use crate::error::{Error, Result};
@@ -11,6 +12,7 @@ use crate::geometry::covered_deg;
 use std::f64::consts::PI;
 
 pub use search::{Overlap, OverlapSearch, find_axis};
+pub use shift::{FrameShift, ShiftSearch, smooth};
 pub use stitch::{Layout, stitch_rows, stitched};
 
 /// Place named in the errors of this module.

@@ -56,14 +56,32 @@ pub fn pad() -> String {
 
 /// `CT_REC_BLACK_THRESH` and `CT_REC_BLACK_FRAC` as parameters of `normalise`.
 pub fn black() -> String {
-    let floor = positive("CT_REC_BLACK_THRESH", 2.0, f64::MAX);
+    let floor = floor_counts();
     let fraction = positive("CT_REC_BLACK_FRAC", 0.5, 1.0);
     format!("floor_counts={floor} black_fraction={fraction}")
 }
 
-/// Threads and memory from `CBP_THREADS` and the `HPTG_` variables.
+/// Compute threads from the variables of these names, the first that is there. ct-rec has threads for each of them, by default
+/// far more than cores; here more than cores are asked for by `CBP_THREADS` alone.
+fn threads(names: &[&str]) -> Option<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    names.iter().find_map(|name| {
+        let threads = whole(name);
+        if threads.is_none() && variable(name).is_some() {
+            log::warn!("{name} must be a whole number of at least 1: not used");
+        }
+        threads.map(|threads| if *name == "CBP_THREADS" { threads } else { threads.min(cores) })
+    })
+}
+
+/// Threads from `CBP_THREADS` or `OMP_NUM_THREADS`, and memory from the `HPTG_` variables.
 pub fn context() -> Result<Context> {
-    let threads = whole("CBP_THREADS");
+    context_with(&["CBP_THREADS", "OMP_NUM_THREADS"])
+}
+
+/// [`context`] with threads from other variables.
+pub fn context_with(names: &[&str]) -> Result<Context> {
+    let threads = threads(names);
     let limit = variable("HPTG_MEM_LIMIT_MB").map(|t| leading_number("HPTG_MEM_LIMIT_MB", &t));
     let memory_bytes = limit.filter(|mb| *mb > 0.0).map(|mb| (mb * 1048576.0) as u64);
     let context = Context::new(ContextOptions { threads, memory_bytes, ..ContextOptions::default() })?;
@@ -88,9 +106,19 @@ pub fn no_gpu() {
     log::info!("this version has no GPU engine{device}: computed on the CPU, with the same result");
 }
 
+/// Floor for signals, counts above dark.
+pub fn floor_counts() -> f64 {
+    positive("CT_REC_BLACK_THRESH", 2.0, f64::MAX)
+}
+
+/// For programs that do not read the `RHP_` variables.
+pub fn plain_options() -> HipicOptions {
+    HipicOptions { even_angles: true, ..HipicOptions::default() }
+}
+
 /// `RHP_O` (log, `-` is standard input), `RHP_D` (dark file) and `RHP_Q` (first letter of the frame names).
 pub fn hipic_options() -> Result<HipicOptions> {
-    let mut options = HipicOptions { even_angles: true, ..HipicOptions::default() };
+    let mut options = plain_options();
     match variable("RHP_O") {
         Some(name) if name.starts_with('-') => {
             let mut text = String::new();

@@ -63,7 +63,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Gpu,
         usage: &["in out {iter 20} {K auto} {dt 0.14} {mode 1}"],
         does: "anisotropic diffusion (Perona-Malik) in three dimensions",
-        same_as: "volume path=in names=- | filter.diffusion | write.tiff type=same names=keep",
+        same_as: "volume path=in names=- | filter.diffusion conductance=rational | write.tiff type=same names=keep",
         differs: "results do not depend on memory: as many slices as there are steps overlap; dt above 1/6, with which noise would grow, \
                   is refused; mode 1 is 1 / (1 + (d/K)^2), 0 and 2 are exp(-(d/K)^2)",
         checked: "that it runs and takes noise away",
@@ -85,7 +85,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Gpu,
         usage: &["in out {levels 3} {scale 1.0}"],
         does: "soft thresholds on Haar wavelets in three dimensions (BayesShrink)",
-        same_as: "volume path=in names=- | filter.wavelet shifts=1 | write.tiff type=same names=keep",
+        same_as: "volume path=in names=- | filter.wavelet shifts=1 noise=finest | write.tiff type=same names=keep",
         differs: "odd sizes are right to their last row, column and slice; thresholds are those of the whole volume, not of blocks; the \
                   noise is the median of the finest coefficients / 0.6745, which edges hardly move",
         checked: "that it runs and takes noise away",
@@ -269,7 +269,7 @@ fn tif_wvd(call: &Call) -> Result<()> {
     let mut filter = Filter::new(call, 2)?;
     let levels = filter.whole("levels", 0, 3, [1, 5])?;
     let scale = filter.number("scale", 1, 1.0, [0.0, 100.0])?;
-    filter.run(&format!("filter.wavelet levels={levels} scale={scale} shifts=1"))
+    filter.run(&format!("filter.wavelet levels={levels} scale={scale} shifts=1 noise=finest"))
 }
 
 fn tif_bm4d(call: &Call) -> Result<()> {

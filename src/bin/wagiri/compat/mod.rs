@@ -4,6 +4,8 @@
 //! Each program describes itself once, in the table of its group: dispatch, usage lines, `wagiri compat` and the tables of
 //! `docs/ct-rec.md` follow from that. Where ct-rec is wrong the right thing is done, and one line on standard error says so.
 
+mod again;
+mod axis;
 mod batch;
 mod environment;
 mod filters;

@@ -36,7 +36,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["orgDir nameFile Bxyz newDir", "orgDir nameFile Bx By Bz newDir"],
         does: "means of blocks of voxels, rounded half up; those cut off at the end are divided by what they have",
-        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 | write.tiff type=same names=%0*d.tif description=none",
+        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 partial=keep | write.tiff type=same names=%0*d.tif description=none",
         differs: "",
         checked: "every value of ct-rec's binned volume; incomplete blocks by definition",
         run: si_sir,
@@ -46,7 +46,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["orgDir nameFile Bxyz newDir", "orgDir nameFile Bx By Bz newDir"],
         does: "the same into a%0*d.tif, counted from 1",
-        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 | write.tiff type=same names=a%0*d.tif first=1 description=none",
+        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 partial=keep | write.tiff type=same names=a%0*d.tif first=1 description=none",
         differs: "",
         checked: "by definition",
         run: si_sir,
@@ -56,7 +56,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["orgDir nameFile Bxyz newDir", "orgDir nameFile Bx By Bz newDir"],
         does: "the same into a%06d.tif, counted from 1",
-        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 | write.tiff type=same names=a%06d.tif first=1 description=none",
+        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 partial=keep | write.tiff type=same names=a%06d.tif first=1 description=none",
         differs: "",
         checked: "by definition",
         run: si_sir,
@@ -66,7 +66,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["orgDir nameFile Bxyz newDir", "orgDir nameFile Bx By Bz newDir"],
         does: "sums of blocks of voxels, 16 bits, into a%0*d.tif, counted from 1",
-        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 mode=sum | write.tiff type=same names=a%0*d.tif first=1",
+        same_as: "volume path=orgDir pad=zero | volume.bin bin=2 mode=sum partial=keep | write.tiff type=same names=a%0*d.tif first=1",
         differs: "sums above 65535 become 65535 and are counted, where ct-rec begins at 0 again",
         checked: "by definition",
         run: si_sir,
@@ -236,6 +236,10 @@ fn si_gf(call: &Call) -> Result<()> {
     let folder = Path::new(&a[0]);
     let out = output_folder(&a[a.len() - 1], &[folder])?;
     let names = &scan.info().slice_names;
+    let mut once = std::collections::BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| !once.insert(name.as_str())) {
+        return Err(Error::invalid(&call.name, format!("nameFile names {twice} twice, but outputs keep the names")));
+    }
     let read = |z: usize| slice(&scan, z).map(|slice| slice.mapv_into(|v| v - bias));
     let write = |z: usize, pixels: ArrayView2<f32>| {
         let pixels = pixels.mapv(|v| v + bias);

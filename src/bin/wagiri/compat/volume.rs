@@ -67,7 +67,7 @@ pub const PROGRAMS: &[Program] = &[
         variants: Variants::Plain,
         usage: &["num start end", "--print num start end"],
         does: "moves slices start to end of 001/rec, 002/rec ... one after the other into whole/rec",
-        same_as: "wagiri run 'stack paths=\"001/rec 002/rec\"' whole/rec",
+        same_as: "wagiri run 'stack paths=\"001/rec 002/rec\" overlap=0' whole/rec",
         differs: "moves by itself instead of printing commands (--print prints them); nothing is moved if one slice is missing or \
                   would be overwritten",
         checked: "by definition on a series of three scans",
