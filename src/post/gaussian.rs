@@ -57,11 +57,9 @@ pub fn gaussian(
     for y in 0..height {
         while done < height && done <= y + reach {
             let (own, beyond) = line[reach..].split_at_mut(width);
-            own.fill(0.0);
-            for (slice, weight) in &slices {
-                let values = &all[(slice * height + done) * width..][..width];
-                widest(Add { weight: *weight, values, sum: own });
-            }
+            let lines: Vec<(f64, &[f32])> =
+                slices.iter().map(|(slice, w)| (*w, &all[(slice * height + done) * width..][..width])).collect();
+            widest(Across { lines: &lines, out: own });
             let value = |at: &Option<usize>| at.map_or(0.0, |at| own[at]);
             beyond.iter_mut().zip(&right).for_each(|(v, at)| *v = value(at));
             let before: Vec<f64> = left.iter().map(value).collect();
@@ -92,18 +90,27 @@ pub fn gaussian(
     }
 }
 
-/// `sum += weight * values`.
-struct Add<'a> {
-    weight: f64,
-    values: &'a [f32],
-    sum: &'a mut [f64],
+/// `out = Σ weight * line` over the slices.
+struct Across<'a> {
+    lines: &'a [(f64, &'a [f32])],
+    out: &'a mut [f64],
 }
 
-impl Kernel for Add<'_> {
+impl Kernel for Across<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.sum.iter_mut().zip(self.values).for_each(|(sum, v)| *sum += self.weight * f64::from(*v));
+        for (k, out) in self.out.chunks_mut(LANES).enumerate() {
+            let mut sum = [0f64; LANES];
+            for (weight, line) in self.lines {
+                let line = &line[k * LANES..];
+                match line.first_chunk::<LANES>() {
+                    Some(line) => (0..LANES).for_each(|i| sum[i] += weight * f64::from(line[i])),
+                    None => sum.iter_mut().zip(line).for_each(|(sum, v)| *sum += weight * f64::from(*v)),
+                }
+            }
+            out.copy_from_slice(&sum[..out.len()]);
+        }
     }
 }
 

@@ -165,14 +165,16 @@ fn main() {
         let ranked = texts.into_iter().map(|text| (format!("`{text}`, best of a grid"), rank(&text)));
         ranked.max_by(|a, b| a.1.0.total_cmp(&b.1.0)).expect("a grid")
     };
-    let sigmas = [0.8, 1.0, 1.2, 1.5, 2.0];
+    let sigmas = [0.6, 0.7, 0.8, 1.0, 1.2, 1.5];
     lines.push(best(sigmas.map(|sigma| format!("filter.gaussian sigma_px={sigma}")).into()));
     lines.push(best(sigmas.map(|sigma| format!("filter.gaussian sigma_px={sigma} sigma_z_px={sigma}")).into()));
     lines.push(best([3, 5].map(|size| format!("filter.median size_px={size} depth_px={size}")).into()));
-    let weights = [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0].map(|part| part / noise);
+    let weights = [0.7, 1.0, 1.4, 2.0, 2.5, 3.0].map(|part| part / noise);
     lines.push(best(weights.map(|lambda| format!("filter.tv lambda={lambda:.3}")).into()));
-    lines.push(best([1.0, 1.5, 2.0, 3.0, 4.0].map(|part| format!("filter.diffusion k={:.3}", part * noise)).into()));
-    lines.push(best([0.7, 1.0, 1.5, 2.0].map(|scale| format!("filter.wavelet scale={scale} shifts=8")).into()));
+    lines.push(best(
+        [0.7, 1.0, 1.5, 2.0, 3.0].map(|part| format!("filter.diffusion iterations=10 k={:.3}", part * noise)).into(),
+    ));
+    lines.push(best([0.5, 0.7, 1.0, 1.5].map(|scale| format!("filter.wavelet scale={scale} shifts=8")).into()));
     lines.extend(words.iter().filter(|word| word.contains('.')).map(|word| (format!("`{word}`"), rank(word))));
     println!("## Denoising filters\n");
     println!(

