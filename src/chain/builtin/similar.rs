@@ -25,7 +25,7 @@ static BILATERAL: StageInfo = StageInfo {
             .or_auto(),
         ParamInfo::float("sigma_px", "px", 1.0, "Standard deviation of the weights over the distance").range(0.1, 100.0),
         ParamInfo::new("sigma", ParamKind::Float, "", ParamValue::Auto, "Standard deviation of the weights over the difference of values, in their unit; auto: twice the noise found in the volume; 0 changes nothing")
-            .range(0.0, 1e30)
+            .range(0.0, f64::INFINITY)
             .or_auto(),
     ],
 };
@@ -41,10 +41,10 @@ static NLM: StageInfo = StageInfo {
         ParamInfo::int("search_px", "px", 3, "Distance up to which voxels are compared, along each axis").range(1.0, 30.0),
         ParamInfo::choice("reach", &["volume", "slice"], "volume", "Compare across slices, or look at each slice by itself"),
         ParamInfo::new("h", ParamKind::Float, "", ParamValue::Auto, "Difference at which the weight is 1/e, root mean square in the unit of the values; auto: 0.6 of the noise found in the volume; 0 changes nothing")
-            .range(0.0, 1e30)
+            .range(0.0, f64::INFINITY)
             .or_auto(),
         ParamInfo::new("sigma", ParamKind::Float, "", ParamValue::Auto, "Noise that makes no difference, in the unit of the values; auto: the noise found in the volume")
-            .range(0.0, 1e30)
+            .range(0.0, f64::INFINITY)
             .or_auto(),
         ParamInfo::choice("own", &["one", "largest"], "one", "Weight of the voxel itself: that of an equal one, or that of the neighbour most like it"),
     ],
@@ -59,7 +59,7 @@ static BLOCK_MATCHING: StageInfo = StageInfo {
         ParamInfo::int("search_px", "px", 4, "Distance up to which cubes of 4 x 4 x 4 voxels are compared, along each axis")
             .range(1.0, BlockMatchingOptions::MOST as f64),
         ParamInfo::new("sigma", ParamKind::Float, "", ParamValue::Auto, "Standard deviation of the noise, in the unit of the values; auto: as found in the volume; 0 changes nothing")
-            .range(0.0, 1e30)
+            .range(0.0, f64::INFINITY)
             .or_auto(),
         ParamInfo::choice("stages", &["both", "first"], "both", "Hard thresholds, then Wiener filters; or only the first, in half the time"),
     ],
