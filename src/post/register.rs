@@ -55,7 +55,8 @@ pub fn mean(slices: ArrayView3<f32>) -> Array2<f64> {
 /// those of the first of the lower one, as many as may overlap, all of one size.
 ///
 /// The confidence is 1 without four times what chance gives over the correlation that was found: the root mean square of the
-/// correlations with mirrored slices, which are as rough and have nothing in common. That times the part of the thirds of the
+/// correlations with mirrored slices, which are as rough and have nothing in common; or, if that is more, 1 without twice what the
+/// correlation leaves to 1 over what chance leaves, since mirrored slices of a symmetric body are alike. That times the part of the thirds of the
 /// slices that find the same overlap by themselves. `None` if nothing correlates, or best at the smallest overlap that is allowed
 /// while others are, since a smaller one might be better.
 pub fn search(above: ArrayView3<f32>, below: ArrayView3<f32>, search: &Search) -> Option<Joint> {
@@ -99,7 +100,9 @@ pub fn search(above: ArrayView3<f32>, below: ArrayView3<f32>, search: &Search) -
         best.is_some_and(|(_, best)| best + left.max(1) >= overlap && best <= overlap + right.max(1))
     };
     let agreeing = (0..3).filter(agrees).count() as f64 / 3.0;
-    let confidence = (1.0 - 4.0 * chance / peak).max(0.0) * agreeing;
+    // Of a symmetric body mirrored slices have much in common, but what they leave unexplained is more.
+    let beyond_chance = (1.0 - 4.0 * chance / peak).max(1.0 - 2.0 * (1.0 - peak) / (1.0 - chance).max(f64::EPSILON));
+    let confidence = beyond_chance.max(0.0) * agreeing;
     Some(Joint { overlap, shift: shift.map(|d| d as f64), correlation: peak, confidence })
 }
 
