@@ -198,10 +198,10 @@ fn slices_are_not_written_among_the_frames() {
     for out in [scan.clone(), frames.clone(), scan.join("../savu/projections")] {
         let (code, sentence) = fails(&[&["run", text(&scan), text(&out)], &angles[..]].concat());
         assert_eq!(code, 2);
-        assert!(sentence.contains("this folder holds the frames of the scan"), "{sentence}");
+        assert!(sentence.contains("this folder holds what is read"), "{sentence}");
     }
     let (_, sentence) = fails(&[&["preview", text(&scan), text(&frames.join("raw_00000"))], &angles[..]].concat());
-    assert!(sentence.contains("this folder holds the frames of the scan"), "{sentence}");
+    assert!(sentence.contains("this folder holds what is read"), "{sentence}");
     assert_eq!(std::fs::read_dir(&frames).expect("frames").count(), before);
     ok(&[&["run", text(&scan), text(&scan.join("rec")), "--rows", "3..5"], &angles[..]].concat());
     let (_, sentence) = fails(&[&["run", text(&scan), ""], &angles[..]].concat());

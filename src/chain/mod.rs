@@ -238,7 +238,7 @@ impl Chain {
             id,
             dims: plan.output.dims,
             halo: plan.halo,
-            scratch_bytes: plan.scratch_bytes,
+            scratch_bytes: plan.scratch_bytes + plan.kept_bytes,
             core_s: 1e-9 * plan.cost_per_row * slices * plan.output.rows as f64 / cut.part_rows as f64,
         };
         let stages: Vec<PlannedStage> = ids.zip(&plans).map(planned).collect();

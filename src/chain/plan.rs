@@ -1,6 +1,5 @@
 //! How a scan is cut into slabs: shapes, halos and a memory budget in, a table out. Pure: no files, no threads.
 
-use super::look::groups;
 use super::stage::{Stage, StagePlan};
 use crate::error::{Error, Result};
 use crate::scan::{Grain, ScanShape};
@@ -176,10 +175,9 @@ impl Needs<'_> {
         sizes.sort_unstable();
         sizes.dedup();
         let others: u64 = sizes.iter().filter(|size| **size != last).sum();
-        // One stage works at a time, but those that look in the same pass keep what they have seen.
-        let scratch = plans.iter().map(|p| p.scratch_bytes).max().unwrap_or(0);
-        let together = |group: Range<usize>| plans[group].iter().map(|p| p.scratch_bytes).sum();
-        let scratch = groups(self.stages).into_iter().map(together).max().unwrap_or(0).max(scratch);
+        // One stage works at a time; what each holds meanwhile adds up.
+        let scratch =
+            plans.iter().map(|p| p.scratch_bytes).max().unwrap_or(0) + plans.iter().map(|p| p.kept_bytes).sum::<u64>();
         let compute = others + finished + scratch + references(input.rows);
         Ok(self.reading.kept_bytes + slabs as u64 * slab_bytes + overlap + decoding + compute)
     }

@@ -145,8 +145,10 @@ pub struct StagePlan {
     pub halo: Halo,
     /// The rows that an output row is made from.
     pub rows: RowMap,
-    /// Working memory beside input and output, bytes, at this slab height.
+    /// Working memory beside input and output, bytes, at this slab height, while it works.
     pub scratch_bytes: u64,
+    /// Memory that its worker holds from slab to slab, bytes.
+    pub kept_bytes: u64,
     /// Processor time per output row, nanoseconds on a usual machine (3 GHz, 512-bit vectors); for estimates only.
     pub cost_per_row: f64,
 }
@@ -154,7 +156,14 @@ pub struct StagePlan {
 impl StagePlan {
     /// Each row by itself into `output`, without working memory, at no cost to speak of.
     pub fn new(output: SlabShape) -> Self {
-        StagePlan { output, halo: Halo::default(), rows: RowMap::default(), scratch_bytes: 0, cost_per_row: 0.0 }
+        StagePlan {
+            output,
+            halo: Halo::default(),
+            rows: RowMap::default(),
+            scratch_bytes: 0,
+            kept_bytes: 0,
+            cost_per_row: 0.0,
+        }
     }
 }
 

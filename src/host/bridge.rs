@@ -229,6 +229,7 @@ impl Stage for BridgeStage {
             output,
             halo,
             scratch_bytes: plan.scratch_bytes.saturating_mul(calls).saturating_add(beside),
+            kept_bytes: 0,
             // One is a few operations, about two nanoseconds, for each pixel.
             cost_per_row: plan.cost_per_row * 2.0 * (plan.dims[0] * plan.dims[1]) as f64,
             rows: RowMap::default(),

@@ -68,6 +68,9 @@ pub(super) fn find(path: &Path) -> Result<Series> {
 /// Images of a folder as `text` says: `-` all in the order of bytes, `--r` backwards, `--n` by the first number in the name,
 /// `--rn` that backwards, `-a.tif b.tif` these, or a text file with a name in each line.
 pub(super) fn named(folder: &Path, text: &str) -> Result<Series> {
+    if !folder.exists() {
+        return Err(Error::not_found(folder.display(), "no such folder"));
+    }
     if !folder.is_dir() {
         let message = "names chooses files of a folder, but this is none";
         return Err(Error::invalid(folder.display(), message));

@@ -115,7 +115,7 @@ impl TiffSink {
         let same =
             |folder: &PathBuf| fs::canonicalize(folder).is_ok_and(|f| fs::canonicalize(dir).is_ok_and(|d| d == f));
         if frames_in.iter().any(same) {
-            let message = "this folder holds the frames of the scan; choose another one for the slices";
+            let message = "this folder holds what is read; choose another one for the slices";
             return Err(Error::invalid(dir.display(), message));
         }
         let nearest = dir.ancestors().find(|d| d.as_os_str().is_empty() || d.exists());

@@ -46,7 +46,18 @@ fn open(m: &ArgMatches) -> Result<Scan> {
 }
 
 fn info(m: &ArgMatches) -> Result<()> {
-    let (context, scan) = (args::context(m)?, open(m)?);
+    let context = args::context(m)?;
+    let scan = match open(m) {
+        Ok(scan) => scan,
+        // A folder without dark or direct beam may be a finished volume.
+        Err(e) => {
+            let path = Path::new(args::text(m, "scan").unwrap_or_default());
+            return match io::open_volume(path, &io::VolumeOptions::default()) {
+                Ok(volume) => volume_info(&volume, &e),
+                Err(_) => Err(e),
+            };
+        }
+    };
     let (shape, info) = (scan.shape(), scan.info());
     let line = |name: &str, value: String| say!("{name:<12} {value}");
     line("path", info.path.display().to_string());
@@ -84,6 +95,35 @@ fn info(m: &ArgMatches) -> Result<()> {
         }
         Err(e) => line("plan", e.to_string()),
     }
+    Ok(())
+}
+
+/// What is known of finished slices, and why they are taken for such.
+fn volume_info(volume: &Scan, not_raw: &Error) -> Result<()> {
+    let (shape, info) = (volume.shape(), volume.info());
+    let line = |name: &str, value: String| say!("{name:<12} {value}");
+    line("path", info.path.display().to_string());
+    line("format", format!("{}: {}", info.format, info.details));
+    line("volume", format!("{} slices of {} x {} pixels", shape.rows, shape.cols, shape.views));
+    line("pixel size", info.pixel_um.map_or("not in the files".into(), |um| format!("{um} um")));
+    if let Some(made) = &info.made {
+        line(
+            "made from",
+            format!(
+                "{} views, axis {} px, turned {:.4} deg",
+                made.views,
+                made.center,
+                made.angle_offset_rad.to_degrees()
+            ),
+        );
+        if let Some((low, high)) = made.levels {
+            line("range", format!("{low} to {high} 1/cm"));
+        }
+    }
+    for note in &info.notes {
+        line("note", note.clone());
+    }
+    line("note", format!("taken for finished slices, since as raw data: {not_raw}"));
     Ok(())
 }
 

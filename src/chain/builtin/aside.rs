@@ -27,15 +27,15 @@ pub(super) struct AsideStage {
     /// Slices of the whole volume.
     pub slices: usize,
     pub begin: Begin,
-    /// Memory that it needs for slices of this shape, bytes.
-    pub scratch_bytes: Box<dyn Fn(SlabShape) -> u64 + Send + Sync>,
+    /// Memory that it holds for slices of this shape, bytes.
+    pub kept_bytes: Box<dyn Fn(SlabShape) -> u64 + Send + Sync>,
     /// Nanoseconds per value.
     pub cost: f64,
 }
 
 impl AsideStage {
     pub fn new(info: &'static StageInfo, setup: &Setup, cost: f64, begin: Begin) -> Self {
-        AsideStage { info, slices: setup.shape.rows, begin, scratch_bytes: Box::new(|_| 0), cost }
+        AsideStage { info, slices: setup.shape.rows, begin, kept_bytes: Box::new(|_| 0), cost }
     }
 }
 
@@ -61,7 +61,7 @@ impl Stage for AsideStage {
     }
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let cost_per_row = super::cost(input, self.cost);
-        Ok(StagePlan { scratch_bytes: (self.scratch_bytes)(input), cost_per_row, ..StagePlan::new(input) })
+        Ok(StagePlan { kept_bytes: (self.kept_bytes)(input), cost_per_row, ..StagePlan::new(input) })
     }
     fn surveys(&self) -> bool {
         true

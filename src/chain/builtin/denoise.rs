@@ -163,25 +163,26 @@ impl Stage for DenoiseStage {
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let reach = self.reach();
         let output = SlabShape { rows: input.rows.saturating_sub(2 * reach), ..input };
-        let (own, cost) = match self.method {
+        let (kept_bytes, work, cost) = match self.method {
             Method::Tv { .. } => {
-                (Wave::<Tv>::bytes(self.iterations, self.slices, self.size), 2.4 * self.iterations as f64)
+                (Wave::<Tv>::bytes(self.iterations, self.slices, self.size), 0, 2.4 * self.iterations as f64)
             }
             Method::Diffusion { conductance, .. } => {
                 let ns = if conductance == Conductance::Rational { 1.0 } else { 1.7 };
-                (Wave::<Diffusion>::bytes(self.iterations, self.slices, self.size), ns * self.iterations as f64)
+                (Wave::<Diffusion>::bytes(self.iterations, self.slices, self.size), 0, ns * self.iterations as f64)
             }
             Method::Wavelet { levels, shifts, .. } => {
                 let jobs = self.threads.min(self.size[0].div_ceil(box_size(levels))) as u64;
                 let work = jobs * shrink_scratch(levels, shifts, self.size[1]);
-                (work.max(Coefficients::bytes(self.size)), 3.0 + 3.0 * shifts as f64)
+                (Coefficients::bytes(self.size), work, 3.0 + 3.0 * shifts as f64)
             }
         };
-        let scratch_bytes = own + super::beside(input, output);
+        let scratch_bytes = work + super::beside(input, output);
         let cost_per_row = super::cost(input, cost);
         Ok(StagePlan {
             halo: Halo { below: reach, above: reach },
             scratch_bytes,
+            kept_bytes,
             cost_per_row,
             ..StagePlan::new(output)
         })

@@ -105,7 +105,7 @@ fn histogram(params: &Params, setup: &Setup) -> Result<AsideStage> {
     let most = if matches!(rule, BinWidth::Fixed(_)) { 1 << 20 } else { bins as u64 };
     let scratch = 8 * most * (setup.threads as u64 + 2);
     Ok(AsideStage {
-        scratch_bytes: Box::new(move |_| scratch),
+        kept_bytes: Box::new(move |_| scratch),
         ..AsideStage::new(&HISTOGRAM, setup, 4.0, Box::new(begin))
     })
 }
@@ -203,7 +203,7 @@ fn mip(params: &Params, setup: &Setup) -> Result<AsideStage> {
             Along::X => rows as u64 * height,
         }
     };
-    Ok(AsideStage { scratch_bytes: Box::new(scratch), ..AsideStage::new(&MIP, setup, 1.0, Box::new(begin)) })
+    Ok(AsideStage { kept_bytes: Box::new(scratch), ..AsideStage::new(&MIP, setup, 1.0, Box::new(begin)) })
 }
 
 struct MipLook {

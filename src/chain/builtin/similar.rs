@@ -198,10 +198,13 @@ impl Stage for DenoiseStage {
     fn plan(&self, input: SlabShape) -> Result<StagePlan> {
         let reach = self.method.reach();
         let output = SlabShape { rows: input.rows.saturating_sub(2 * reach), ..input };
-        let scratch = self.method.scratch_bytes(output.rows, input.dims, self.threads);
+        let own = self.method.scratch_bytes(output.rows, input.dims, self.threads);
+        // Block matching holds what its first stage made of the slices around.
+        let kept_bytes = if matches!(self.method, Method::BlockMatching { .. }) { own } else { 0 };
         Ok(StagePlan {
             halo: Halo { below: reach, above: reach },
-            scratch_bytes: scratch + super::beside(input, output),
+            scratch_bytes: own - kept_bytes + super::beside(input, output),
+            kept_bytes,
             cost_per_row: super::cost(input, self.method.cost()),
             ..StagePlan::new(output)
         })

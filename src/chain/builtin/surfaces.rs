@@ -98,7 +98,7 @@ fn view(params: &Params, setup: &Setup) -> Result<AsideStage> {
         Ok(Box::new(SurfaceLook { info: &VIEW, level, closed: true, cubes: None, found: 0, range: NOTHING, to }))
     };
     let scratch = move |input: SlabShape| MarchingCubes::scratch_bytes(input.dims, threads) + BirdsEye::bytes(size_px);
-    Ok(AsideStage { scratch_bytes: Box::new(scratch), ..AsideStage::new(&VIEW, setup, 4.0, Box::new(begin)) })
+    Ok(AsideStage { kept_bytes: Box::new(scratch), ..AsideStage::new(&VIEW, setup, 4.0, Box::new(begin)) })
 }
 
 fn surface(params: &Params, setup: &Setup) -> Result<AsideStage> {
@@ -110,7 +110,7 @@ fn surface(params: &Params, setup: &Setup) -> Result<AsideStage> {
         Ok(Box::new(SurfaceLook { info: &SURFACE, level, closed, cubes: None, found: 0, range: NOTHING, to }))
     };
     let scratch = move |input: SlabShape| MarchingCubes::scratch_bytes(input.dims, threads);
-    Ok(AsideStage { scratch_bytes: Box::new(scratch), ..AsideStage::new(&SURFACE, setup, 4.0, Box::new(begin)) })
+    Ok(AsideStage { kept_bytes: Box::new(scratch), ..AsideStage::new(&SURFACE, setup, 4.0, Box::new(begin)) })
 }
 
 const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
