@@ -52,7 +52,7 @@ static NLM: StageInfo = StageInfo {
 
 static BLOCK_MATCHING: StageInfo = StageInfo {
     id: "filter.block-matching",
-    summary: "BM4D: groups of cubes that look alike, filtered together; the strongest and slowest of the filters",
+    summary: "BM4D: groups of cubes that look alike, filtered together; slow",
     input: Domain::Volume,
     output: Domain::Volume,
     params: &[
