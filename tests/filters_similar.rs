@@ -159,8 +159,8 @@ fn reference(name: &str) -> Array3<f32> {
 }
 
 /// Its bilateral filter has two dimensions, borders of its own, and weights over the distance that are not centred: all places
-/// weigh the same here. Its non-local means cannot be compared number by number: the
-/// slow mode weighs the voxels of a patch, the fast one sums over one voxel less along each axis than it divides by.
+/// weigh the same here. Its non-local means is not compared number by number: it weighs or sums the voxels of a patch in
+/// another way than the definition here.
 #[test]
 fn the_bilateral_filter_agrees_with_scikit_image_inside() {
     let input = reference("input");
