@@ -19,9 +19,11 @@ import sys
 import tempfile
 
 import numpy as np
+import scipy
 import scipy.ndimage as ndimage
 import tifffile
-from skimage.restoration import denoise_tv_chambolle, denoise_wavelet
+import skimage
+from skimage.restoration import denoise_bilateral, denoise_nl_means, denoise_tv_chambolle, denoise_wavelet
 
 WAGIRI = sys.argv[1]
 SLICES = int(sys.argv[2]) if len(sys.argv) > 2 else 64
@@ -48,7 +50,20 @@ CASES = [
     ),
     ("filter.wavelet", None, None, 64),
     ("filter.diffusion", None, None, 64),
-    ("filter.diffusion conductance=exponential", None, None, 64),
+    (
+        "filter.nlm patch_px=1 search_px=3",
+        "denoise_nl_means, fast",
+        lambda v: denoise_nl_means(v, patch_size=3, patch_distance=3, h=0.2, sigma=0.3, fast_mode=True),
+        8,
+    ),
+    (
+        "filter.bilateral size_px=5 depth_px=1 sigma_px=1 sigma=0.6",
+        "denoise_bilateral, slice by slice",
+        lambda v: [denoise_bilateral(slice, win_size=5, sigma_color=0.6, sigma_spatial=1) for slice in v],
+        16,
+    ),
+    ("filter.bilateral", None, None, 64),
+    ("filter.block-matching", None, None, 64),
 ]
 
 
@@ -68,7 +83,14 @@ def of_wagiri(chain, folder, work):
 random = np.random.default_rng(1)
 blocks = np.indices((SLICES, SIZE, SIZE)).sum(axis=0) // 40 % 2
 volume = (blocks + random.normal(0, 0.3, blocks.shape)).astype(np.float32)
-print(f"One thread, {SLICES} slices of {SIZE} x {SIZE}; core-seconds of 512³ voxels.\n")
+with open("/proc/cpuinfo") as info:
+    machine = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
+commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+print("# Filters against SciPy and scikit-image\n")
+print(f"Written by `tests/bench/compare_filters.py target/release/wagiri {SLICES} {SIZE}`; do not edit. Commit {commit}.")
+print(f"Machine: {machine}. SciPy {scipy.__version__}, scikit-image {skimage.__version__}, NumPy {np.__version__}.\n")
+print(f"One thread, {SLICES} slices of {SIZE} x {SIZE}, fewer for slow references; core-seconds scaled to 512³ voxels. *Ratio*: how many")
+print("times longer the reference takes. The two-dimensional bilateral filter has no three-dimensional counterpart there.\n")
 print("| stage | core-s | reference | core-s | ratio |\n| --- | --- | --- | --- | --- |")
 with tempfile.TemporaryDirectory() as work:
     folder = pathlib.Path(work, "in")
