@@ -15,6 +15,7 @@ mod haar;
 mod histogram;
 mod intensity;
 mod jobs;
+mod magnitudes;
 pub mod median;
 pub mod nlm;
 pub mod noise;

@@ -11,17 +11,14 @@
 //!
 //! Nothing but counts is added up, so the result is the same however the volume is cut.
 
+use super::magnitudes::{MEDIAN_OF_NORMAL, Magnitudes};
 use ndarray::{Array2, ArrayView2, ArrayView3};
 use std::collections::VecDeque;
 
 /// Lines of each slice that are looked at, evenly spread; all lines of a lower one.
 const LINES: usize = 64;
-/// Mantissa bits of an f32 that bins leave out: 64 bins from each power of two to the next.
-const SHIFT: u32 = 17;
-/// Bins of numbers that are neither negative nor infinite.
-const BINS: usize = (f32::INFINITY.to_bits() >> SHIFT) as usize;
-/// Median of the absolute value of a standard normal variable.
-const MEDIAN_OF_NORMAL: f64 = 0.674_489_750_196_081_7;
+/// 64 bins from each power of two to the next.
+type Sizes = Magnitudes<17>;
 /// Distance of the pixels of a second difference within a slice; nearer ones share the noise of a reconstruction.
 const LAG_WITHIN: usize = 2;
 
@@ -36,10 +33,10 @@ const LAG_WITHIN: usize = 2;
 #[derive(Clone, Debug)]
 pub struct NoiseEstimator {
     /// |second differences| by size.
-    second: Vec<u64>,
+    second: Sizes,
     /// First difference of the slices 0 and 1, second differences within slice 0: in case that there are no more slices.
-    first: Vec<u64>,
-    within: Vec<u64>,
+    first: Sizes,
+    within: Sizes,
     /// Every value so far is a whole number.
     whole: bool,
     slices: usize,
@@ -56,11 +53,10 @@ impl Default for NoiseEstimator {
 impl NoiseEstimator {
     /// Nothing seen yet.
     pub fn new() -> Self {
-        let bins = || vec![0; BINS];
         NoiseEstimator {
-            second: bins(),
-            first: bins(),
-            within: bins(),
+            second: Sizes::new(),
+            first: Sizes::new(),
+            within: Sizes::new(),
             whole: true,
             slices: 0,
             last: VecDeque::with_capacity(3),
@@ -98,12 +94,12 @@ impl NoiseEstimator {
             2 => (&self.first, 2f64.sqrt()),
             _ => (&self.second, 6f64.sqrt()),
         };
-        median(counts, self.whole) / (MEDIAN_OF_NORMAL * gain)
+        counts.median(self.whole) / (MEDIAN_OF_NORMAL * gain)
     }
 }
 
 /// Counts the differences of three lines-of-slices with these weights, but where nothing varies in 3 x 3 samples.
-fn count(bins: &mut [u64], lines: [&Array2<f32>; 3], weights: [f64; 3]) {
+fn count(sizes: &mut Sizes, lines: [&Array2<f32>; 3], weights: [f64; 3]) {
     let [a, b, c] = lines;
     for ((a, b), c) in a.outer_iter().zip(b.outer_iter()).zip(c.outer_iter()) {
         for x in 0..c.len() {
@@ -112,13 +108,13 @@ fn count(bins: &mut [u64], lines: [&Array2<f32>; 3], weights: [f64; 3]) {
                 continue;
             }
             let [a, b, c] = [a[x], b[x], c[x]].map(f64::from);
-            put(bins, weights[0] * a + weights[1] * b + weights[2] * c);
+            sizes.add((weights[0] * a + weights[1] * b + weights[2] * c) as f32);
         }
     }
 }
 
 /// The same within a slice, along both of its axes.
-fn count_within(slice: ArrayView2<f32>, bins: &mut [u64]) {
+fn count_within(slice: ArrayView2<f32>, sizes: &mut Sizes) {
     for image in [slice, slice.reversed_axes()] {
         let lag = LAG_WITHIN.min(image.ncols().saturating_sub(1) / 2);
         for line in image.outer_iter().filter(|_| lag > 0) {
@@ -127,34 +123,10 @@ fn count_within(slice: ArrayView2<f32>, bins: &mut [u64]) {
                     continue;
                 }
                 let [a, b, c] = [line[x - lag], line[x], line[x + lag]].map(f64::from);
-                put(bins, a - 2.0 * b + c);
+                sizes.add((a - 2.0 * b + c) as f32);
             }
         }
     }
-}
-
-fn put(bins: &mut [u64], difference: f64) {
-    let bin = ((difference as f32).abs().to_bits() >> SHIFT) as usize;
-    // A difference can be larger than any f32.
-    bins[bin.min(BINS - 1)] += 1;
-}
-
-/// Median of what was counted, as if evenly spread within each bin; that of whole numbers by ± 1/2.
-fn median(bins: &[u64], whole: bool) -> f64 {
-    let half = bins.iter().sum::<u64>() as f64 / 2.0;
-    let edge = |bin: usize| f64::from(f32::from_bits((bin as u32) << SHIFT));
-    let mut below = 0.0;
-    for (bin, &n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
-        let (mut low, mut high) = (edge(bin), edge(bin + 1));
-        if whole {
-            (low, high) = ((low - 0.5).max(0.0), high.max(low + 1.0) - 0.5);
-        }
-        if below + n as f64 >= half {
-            return low + (high - low) * (half - below) / n as f64;
-        }
-        below += n as f64;
-    }
-    0.0
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Wavelet shrinkage: noise is small in all coefficients of the Haar transform, structure is large in few.
 
 use super::haar::{Box3, Forward, KINDS};
+use super::magnitudes::{MEDIAN_OF_NORMAL, Magnitudes};
 use crate::error::Result;
 use crate::progress::{Watch, watched};
 use crate::simd::widest;
@@ -9,12 +10,8 @@ use rayon::prelude::*;
 
 /// Most levels that make sense: the coarsest coefficients belong to boxes of 32³ voxels.
 pub const MOST_LEVELS: usize = 5;
-/// Mantissa bits of an f32 that bins leave out: bins are 0.2 % wide.
-const SHIFT: u32 = 14;
-/// Bins of numbers that are neither negative nor infinite.
-const BINS: usize = (f32::INFINITY.to_bits() >> SHIFT) as usize;
-/// Median of the absolute value of a standard normal variable.
-const MEDIAN_OF_NORMAL: f64 = 0.674_489_750_196_081_7;
+/// Bins are 0.2 % wide.
+type Sizes = Magnitudes<14>;
 
 /// Sums over the coefficients of a kind at a level.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +40,7 @@ pub struct Coefficients {
     sizes: Vec<[usize; 2]>,
     sums: Vec<Sums>,
     /// |differences along all three axes| of the finest level by size.
-    finest: Vec<u64>,
+    finest: Sizes,
 }
 
 impl Coefficients {
@@ -55,13 +52,13 @@ impl Coefficients {
             waiting: vec![None; levels],
             sizes: std::iter::successors(Some(size), halved).take(levels + 1).collect(),
             sums: vec![Sums::default(); levels],
-            finest: vec![0; BINS],
+            finest: Sizes::new(),
         }
     }
     /// Memory, bytes.
     pub fn bytes([height, width]: [usize; 2]) -> u64 {
         // Slices that wait, 4/3 of one, and the coefficients of a pair.
-        4 * (4 * (height + 1) * (width + 2) + 2 * BINS) as u64
+        4 * (4 * (height + 1) * (width + 2) + 2 * Sizes::BINS) as u64
     }
     /// The next slice. Works on the threads of the pool that it is called in.
     pub fn add(&mut self, slice: ArrayView2<f32>) {
@@ -99,9 +96,7 @@ impl Coefficients {
         for (sums, finest) in &found {
             self.sums[level].add(sums);
             if level == 0 {
-                for v in finest.iter().filter(|v| **v != 0.0) {
-                    self.finest[((v.abs().to_bits() >> SHIFT) as usize).min(BINS - 1)] += 1;
-                }
+                finest.iter().filter(|v| **v != 0.0).for_each(|v| self.finest.add(*v));
             }
         }
         self.push(level + 1, means);
@@ -117,18 +112,7 @@ impl Coefficients {
     /// Standard deviation of the noise of a voxel: the median of the finest coefficients along all three axes that are not 0,
     /// over 0.6745 (Donoho and Johnstone, doi:10.1093/biomet/81.3.425). Structure is large in few of them, and hardly moves it.
     pub fn sigma(&self) -> f64 {
-        let half = self.finest.iter().sum::<u64>() as f64 / 2.0;
-        let edge = |bin: usize| f64::from(f32::from_bits((bin as u32) << SHIFT));
-        let mut below = 0.0;
-        for (bin, n) in self.finest.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let (low, high) = (edge(bin), edge(bin + 1));
-            if below + *n as f64 >= half {
-                let median = low + (high - low) * (half - below) / *n as f64;
-                return gain(0) * median / MEDIAN_OF_NORMAL;
-            }
-            below += *n as f64;
-        }
-        0.0
+        gain(0) * self.finest.median(false) / MEDIAN_OF_NORMAL
     }
     /// BayesShrink (Chang, Yu and Vetterli, doi:10.1109/83.862633): `scale` σ² / √(variance - σ²) for each level and kind, with the
     /// variance of its coefficients; where they are no more than noise all are taken away.
