@@ -21,6 +21,7 @@
 mod capi;
 pub mod chain;
 mod context;
+pub mod denoise;
 mod error;
 pub mod geometry;
 #[allow(unsafe_code)]

@@ -20,11 +20,12 @@ const ALLOWED: &[(&str, &str)] = &[
     ("rings", "error geometry progress simd slab"),
     ("recon", "error geometry memory progress simd slab"),
     ("post", "error geometry progress simd slab"),
-    ("chain", "error geometry memory progress slab scan io preprocess rings recon post context host"),
+    ("denoise", "error progress memory simd"),
+    ("chain", "error geometry memory progress slab scan io preprocess rings recon denoise post context host"),
     ("host", "error geometry progress slab scan chain context"),
     ("context", "error chain host"),
-    ("capi", "error geometry progress slab scan io preprocess rings recon post chain context host"),
-    ("jni", "error geometry progress slab scan io preprocess rings recon post chain context host"),
+    ("capi", "error geometry progress slab scan io preprocess rings recon denoise post chain context host"),
+    ("jni", "error geometry progress slab scan io preprocess rings recon denoise post chain context host"),
 ];
 
 /// Crate → the one module that may name it.

@@ -1,0 +1,39 @@
+//! Noise2Inverse: a network that learns to denoise a volume from the noisy scan alone.
+//!
+//! The views of a scan are dealt into K interleaved subsets, and each is reconstructed by itself. Their noise is independent,
+//! their object the same; so a network that is to predict one from the others can only learn the object. Input and target are
+//! slices: the slice and its neighbours above and below in, the slice out (2.5D).
+//!
+//! Source: Hendriksen, Pelt, Batenburg, IEEE Trans. Comput. Imaging 6 (2020) 1320, doi:10.1109/TCI.2020.3019647. The network is
+//! a U-Net: Ronneberger, Fischer, Brox (2015), doi:10.1007/978-3-319-24574-4_28.
+//!
+//! Must not know: files, chains, C, Java. [`Subsets`] gives pixels, an [`Engine`] computes.
+
+mod engine;
+mod network;
+mod random;
+pub mod split;
+
+pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
+pub use network::{Architecture, Norm, Role, TensorInfo};
+
+use crate::error::Result;
+use ndarray::ArrayViewMut2;
+use std::ops::Range;
+
+/// Noisy volumes of one object, one for each subset of its views.
+pub trait Subsets: Sync {
+    /// Number of subsets, K.
+    fn count(&self) -> usize;
+    /// z, y, x of each volume.
+    fn shape(&self) -> [usize; 3];
+    /// Lines `rows` and columns `cols` of slice `z` of a subset, 1/cm, into `out`, which has just that shape.
+    fn read(
+        &self,
+        subset: usize,
+        z: usize,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        out: ArrayViewMut2<f32>,
+    ) -> Result<()>;
+}
