@@ -9,11 +9,13 @@
 //!
 //! Must not know: files, chains, C, Java. [`Subsets`] gives pixels, an [`Engine`] computes.
 
+mod cpu;
 mod engine;
 mod network;
 mod random;
 pub mod split;
 
+pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
 
