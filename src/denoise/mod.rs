@@ -10,6 +10,7 @@
 //! Must not know: files, chains, C, Java. [`Subsets`] gives pixels, an [`Engine`] computes.
 
 mod apply;
+mod cpu;
 mod engine;
 mod network;
 mod options;
@@ -22,6 +23,7 @@ mod tests;
 mod train;
 
 pub use apply::Denoiser;
+pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
 pub use options::{Decay, TrainOptions};
