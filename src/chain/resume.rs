@@ -20,13 +20,14 @@ use std::path::Path;
 /// The chain beside its slices.
 pub const CHAIN_FILE: &str = "wagiri-chain.toml";
 
-/// See [`Chain::run`].
+/// See [`Chain::run`]. `told`: what is known of the scan already, and is not looked for.
 pub(super) fn run(
     chain: &Chain,
     ctx: &Context,
     scan: &Scan,
     out_dir: &Path,
     options: &RunOptions,
+    told: Option<&Known>,
     progress: &mut Progress,
 ) -> Result<RunSummary> {
     if options.resume && options.unrecorded {
@@ -55,7 +56,7 @@ pub(super) fn run(
         record.append()?;
         return recorded(ready, record, sink, (waiting, state.seen), ctx, scan, progress);
     }
-    let ready = prepare(chain, ctx, scan, options, None, progress)?;
+    let ready = prepare(chain, ctx, scan, options, told, progress)?;
     if options.unrecorded {
         Record::forget(out_dir)?;
         let mut sink = chain.sink(out_dir, scan, options, &ready, false)?;

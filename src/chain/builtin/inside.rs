@@ -37,6 +37,10 @@ impl Inside {
         let (made, to) = within(halo.below, there - 2 * reach);
         Inside { rows: there - 2 * reach, halo, first, made: made..made + to.len(), from, to }
     }
+    /// Which rows of the slab are within.
+    pub fn there(&self) -> Range<usize> {
+        self.from.clone()
+    }
     /// The rows within.
     pub fn input<'a>(&self, slab: &'a Slab) -> ArrayView3<'a, f32> {
         slab.data.slice_axis(Axis(0), Slice::from(self.from.clone()))
