@@ -102,7 +102,8 @@ fn the_axis_and_the_pad_are_those_of_all_views() {
 fn rings_are_removed_from_each_subset_by_itself_and_filters_wait_for_the_end() {
     let dir = tempfile::tempdir().expect("a folder");
     let options = SplitOptions { rows: Some(3..7), ..SplitOptions::default() };
-    let text = "normalise | ring.sort | recon.fbp center_px=19.5 pixel_um=100 pad=off | filter.median | write.tiff type=u8";
+    let text =
+        "normalise | ring.sort | recon.fbp center_px=19.5 pixel_um=100 pad=off | filter.median | write.tiff type=u8";
     let work = splitted(&context(), text, dir.path(), &options).expect("subsets");
     assert_eq!((work.shape(), work.rows()), ([4, COLS, COLS], 3..7));
     assert!(work.chain().is_some_and(|chain| chain.contains("| filter.median") && chain.ends_with("type=u8")));

@@ -18,11 +18,15 @@ impl Scan {
     pub fn subset(&self, index: usize, count: usize) -> Result<Scan> {
         let info = self.info();
         if info.domain == Domain::Volume {
-            return Err(Error::unsupported("subset", "a finished volume has no views that could be dealt into subsets"));
+            return Err(Error::unsupported(
+                "subset",
+                "a finished volume has no views that could be dealt into subsets",
+            ));
         }
         let views = self.shape().views;
         if index >= count || index >= views {
-            let message = format!("there is no subset {index} of {count}; expected 0 to {}", count.min(views).max(1) - 1);
+            let message =
+                format!("there is no subset {index} of {count}; expected 0 to {}", count.min(views).max(1) - 1);
             return Err(Error::invalid("subset", message).with("views", views));
         }
         let every = |values: &[f64]| values.iter().skip(index).step_by(count).copied().collect();
@@ -197,11 +201,8 @@ mod tests {
 
     #[test]
     fn what_is_decoded_together_is_read_once() {
-        let info = ScanInfo {
-            domain: Domain::Sinogram,
-            angles_rad: (0..23).map(f64::from).collect(),
-            ..ScanInfo::default()
-        };
+        let info =
+            ScanInfo { domain: Domain::Sinogram, angles_rad: (0..23).map(f64::from).collect(), ..ScanInfo::default() };
         let source = Arc::new(Chunks(Default::default()));
         for (index, count) in [(0, 3), (2, 3), (1, 4), (5, 6)] {
             let subset = Subset { source: source.clone(), index, count };

@@ -105,12 +105,15 @@ pub(in crate::chain) fn create_n2i(params: &Params, inside: &[Step], setup: &Set
     let geometry = Geometry { angles_rad, ..after.geometry };
     let mut remarks = network.remarks(geometry.pixel_um, params);
     remarks.extend(inside.iter().map(|step| step.params.info().id).map(|id| format!("{id} for each subset by itself")));
-    Ok(Box::new(N2iStage { network, branches, after: Setup { geometry, ..after }, remarks }))
+    let dims = [views, setup.shape.cols];
+    Ok(Box::new(N2iStage { network, branches, dims, after: Setup { geometry, ..after }, remarks }))
 }
 
 struct N2iStage {
     network: Network,
     branches: Vec<Branch>,
+    /// Views and columns.
+    dims: [usize; 2],
     after: Setup,
     remarks: Vec<String>,
 }
@@ -187,6 +190,10 @@ impl Branch {
         }
         Ok(BranchPlan { plans, source, halo, output: shape, bytes: arrays + scratch + kept, cost_per_row })
     }
+    fn workers(&self, input: SlabShape) -> Result<Vec<Box<dyn Worker + '_>>> {
+        let plans = self.plan(input)?.plans;
+        self.stages.iter().zip(&plans).map(|(stage, plan)| stage.worker(plan)).collect()
+    }
     /// The views of the subset.
     fn pick(&self, slab: &Slab, run: &mut Run<'_, '_>) -> Slab {
         let [rows, _, cols] = slab.data.dim().into();
@@ -211,7 +218,8 @@ impl Stage for N2iStage {
         let volume = output.row_bytes() * output.rows as u64;
         let branch = plans.iter().map(|plan| plan.bytes).max().unwrap_or(0);
         // While a subset is reconstructed, and while the network sees all of them.
-        let scratch = ((count - 1) * volume + branch.max(2 * volume)).max(count * volume + self.network.bytes(output.dims));
+        let scratch =
+            ((count - 1) * volume + branch.max(2 * volume)).max(count * volume + self.network.bytes(output.dims));
         let output = SlabShape { rows: output.rows.saturating_sub(2 * reach), ..output };
         Ok(StagePlan {
             halo: Halo { below: halo.below + reach * source.step, above: halo.above + reach * source.step },
@@ -227,15 +235,18 @@ impl Stage for N2iStage {
     fn after(&self, _: &Setup) -> Setup {
         self.after.clone()
     }
-    fn worker(&self, _: &StagePlan) -> Result<Box<dyn Worker + '_>> {
-        Ok(Box::new(N2iWorker { stage: self, workers: None, remarks: Vec::new() }))
+    fn worker(&self, plan: &StagePlan) -> Result<Box<dyn Worker + '_>> {
+        let rows = plan.output.rows * plan.rows.step + plan.halo.below + plan.halo.above;
+        let input = SlabShape { domain: Domain::Sinogram, rows, dims: self.dims };
+        let workers = self.branches.iter().map(|branch| branch.workers(input)).collect::<Result<_>>()?;
+        Ok(Box::new(N2iWorker { stage: self, workers, remarks: Vec::new() }))
     }
 }
 
 struct N2iWorker<'a> {
     stage: &'a N2iStage,
-    /// Of each branch; made with the first slab, whose shape is that of a full one.
-    workers: Option<Vec<Vec<Box<dyn Worker + 'a>>>>,
+    /// Of each branch.
+    workers: Vec<Vec<Box<dyn Worker + 'a>>>,
     /// Of the network.
     remarks: Vec<String>,
 }
@@ -250,9 +261,7 @@ impl N2iWorker<'_> {
         run: &mut Run<'_, '_>,
     ) -> Result<(Array3<f32>, Inside)> {
         let (branch, reach) = (&self.stage.branches[k], self.stage.network.reach());
-        let Some(workers) = self.workers.as_mut().and_then(|all| all.get_mut(k)) else {
-            return Err(Error::internal(N2I.id, "a subset without workers"));
-        };
+        let workers = &mut self.workers[k];
         let plan = branch.plan(slab.shape())?;
         run.full_rows = slab.data.dim().0;
         let mut part = branch.pick(slab, run);
@@ -309,11 +318,7 @@ impl Worker for N2iWorker<'_> {
     fn process(&mut self, slab: Slab, run: &mut Run<'_, '_>) -> Result<Slab> {
         let stage = self.stage;
         let plans = stage.branches.iter().map(|branch| branch.plan(slab.shape())).collect::<Result<Vec<_>>>()?;
-        if self.workers.is_none() {
-            let of_branch = |(branch, plan): (&'_ _, &BranchPlan)| workers(branch, plan);
-            self.workers = Some(stage.branches.iter().zip(&plans).map(of_branch).collect::<Result<_>>()?);
-        }
-        let (first, rows) = (&stage.branches[0], stage.branches[0].shape.rows);
+        let rows = stage.branches[0].shape.rows;
         let (before, share, full_rows) = (run.fraction_before, run.fraction_of_step, run.full_rows);
         let (network, branches) = (stage.network.cost(plans[0].output.dims), plans.iter().map(|p| p.cost_per_row));
         let all = (branches.sum::<f64>() + network).max(f64::MIN_POSITIVE);
@@ -337,27 +342,22 @@ impl Worker for N2iWorker<'_> {
         run.full_rows = full_rows;
         let [height, width] = plans[0].output.dims;
         let mut data = run.array([inside.rows, height, width]);
-        let views: Vec<ArrayView3<f32>> = volumes.iter().map(Array3::view).collect();
+        let views: Vec<ArrayView3<f32>> = volumes.iter().map(|volume| volume.view()).collect();
         stage.network.apply(&views, inside.made(&mut data), &mut self.remarks, run)?;
         repeat_ends(&mut data, &inside);
         (run.fraction_before, run.fraction_of_step) = (before, share);
         let source = plans[0].source;
-        // What rows before the first one are counts down to 0 in `detector_row` only.
         let first_row = (slab.first_row - source.first) / source.step;
-        debug_assert!(first.views > 0);
         run.recycle(slab.data);
         Ok(Slab { data, domain: Domain::Volume, first_row, halo: inside.halo, references: None })
     }
     fn remarks(&self) -> Vec<String> {
-        let mut all: Vec<String> = self.stage.remarks.iter().chain(&self.remarks).map(|r| format!("{}: {r}", N2I.id)).collect();
-        for (k, workers) in self.workers.iter().flatten().enumerate() {
+        let mut all: Vec<String> =
+            self.stage.remarks.iter().chain(&self.remarks).map(|r| format!("{}: {r}", N2I.id)).collect();
+        for (k, workers) in self.workers.iter().enumerate() {
             let of_subset = workers.iter().flat_map(|worker| worker.remarks());
             all.extend(of_subset.map(|remark| format!("subset {k}: {remark}")));
         }
         all
     }
-}
-
-fn workers<'a>(branch: &'a Branch, plan: &BranchPlan) -> Result<Vec<Box<dyn Worker + 'a>>> {
-    branch.stages.iter().zip(&plan.plans).map(|(stage, plan)| stage.worker(plan)).collect()
 }

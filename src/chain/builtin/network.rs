@@ -1,11 +1,11 @@
 //! The trained network of a stage: its file, what it needs, and its use on slices of all subsets.
 
+use crate::chain::Chain;
 use crate::chain::n2i::read_model;
 use crate::chain::params::Params;
 use crate::chain::stage::Run;
 use crate::denoise::{Architecture, Denoiser, EngineKind, Model, open_engine};
 use crate::error::{Error, Result};
-use crate::chain::Chain;
 use ndarray::{ArrayView3, ArrayViewMut3, Axis, Zip};
 use std::path::Path;
 
@@ -25,7 +25,8 @@ impl Network {
         let id = params.info().id;
         let path = params.text("model").unwrap_or_default();
         if path.is_empty() {
-            let message = "model: expected the file of a trained network, as wagiri n2i train or wagiri denoise writes it";
+            let message =
+                "model: expected the file of a trained network, as wagiri n2i train or wagiri denoise writes it";
             return Err(Error::invalid(id, message));
         }
         let model = read_model(Path::new(path)).map_err(|e| e.at(id))?;

@@ -1,9 +1,7 @@
 //! What happens on disk while a network is trained: checkpoint, list of losses, a picture of how far it is.
 
 use super::Work;
-use crate::denoise::{
-    Checkpoint, Denoiser, EngineKind, EpochLoss, Observer, Subsets, TrainReport, open_engine,
-};
+use crate::denoise::{Checkpoint, Denoiser, EngineKind, EpochLoss, Observer, Subsets, TrainReport, open_engine};
 use crate::error::{Error, Result};
 use crate::io::{Aside, write_pages};
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
@@ -69,7 +67,18 @@ impl<'a> Driver<'a> {
         watch: Watch<'a>,
     ) -> Self {
         let (remarks, last) = (Vec::new(), None);
-        Driver { work, pool, device, memory_bytes, watch, remarks, last, epoch_done: false, stop: false, previews: true }
+        Driver {
+            work,
+            pool,
+            device,
+            memory_bytes,
+            watch,
+            remarks,
+            last,
+            epoch_done: false,
+            stop: false,
+            previews: true,
+        }
     }
     fn tell(&mut self, report: &TrainReport) -> Result<()> {
         self.stop |= (self.watch)(report).is_break();
@@ -81,7 +90,7 @@ impl<'a> Driver<'a> {
             return;
         }
         let drawn = self.pages(checkpoint).and_then(|pages| {
-            let pages: Vec<_> = pages.iter().map(Array2::view).collect();
+            let pages: Vec<_> = pages.iter().map(|page| page.view()).collect();
             write_pages(&self.work.dir().join(PREVIEW), &pages)
         });
         if let Err(e) = drawn {
@@ -98,13 +107,14 @@ impl<'a> Driver<'a> {
             (size - part) / 2..(size - part) / 2 + part
         };
         let (rows, cols) = (middle(height), middle(width));
-        let subsets = neighbours(self.work, model.architecture.reach_slices(), slices / 2..slices / 2 + 1, &rows, &cols)?;
+        let subsets =
+            neighbours(self.work, model.architecture.reach_slices(), slices / 2..slices / 2 + 1, &rows, &cols)?;
         let at = model.architecture.reach_slices();
         let mut noisy = Array2::<f32>::zeros((rows.len(), cols.len()));
         subsets.iter().for_each(|subset| noisy += &subset.index_axis(Axis(0), at));
         noisy /= subsets.len() as f32;
         let mut out = Array3::zeros((1, rows.len(), cols.len()));
-        let views: Vec<ArrayView3<f32>> = subsets.iter().map(Array3::view).collect();
+        let views: Vec<ArrayView3<f32>> = subsets.iter().map(|subset| subset.view()).collect();
         Denoiser::new(&model, engine.as_mut())?.apply(&views, out.view_mut(), &mut |_| Ok(()))?;
         Ok([noisy, out.index_axis_move(Axis(0), 0)])
     }

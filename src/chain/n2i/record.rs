@@ -40,7 +40,8 @@ impl Record {
     fn text(&self) -> String {
         let Record { subsets, views, rows, pixel_um, edge_over_mean, complete, .. } = self;
         let black: Vec<String> = self.black_views.iter().map(ToString::to_string).collect();
-        let mut text = format!("# What the subsets of views in this folder were made from (wagiri {}).\n", crate::VERSION);
+        let mut text =
+            format!("# What the subsets of views in this folder were made from (wagiri {}).\n", crate::VERSION);
         text += &format!("form = {FORM}\ncomplete = {complete}\n");
         for (name, value) in
             [("chain", &self.chain), ("asked", &self.asked), ("scan", &self.scan), ("frames", &self.frames)]
@@ -60,7 +61,8 @@ impl Record {
             DeValue::Float(number) => number.as_str().parse().ok(),
             _ => None,
         };
-        let whole = |name: &str| number(name).filter(|v| v.fract() == 0.0 && (0.0..1e12).contains(v)).map(|v| v as usize);
+        let whole =
+            |name: &str| number(name).filter(|v| v.fract() == 0.0 && (0.0..1e12).contains(v)).map(|v| v as usize);
         let rows = word("rows")?;
         let (first, end) = rows.split_once("..")?;
         let record = Record {
@@ -126,9 +128,12 @@ mod tests {
         record.write(dir.path()).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap().as_ref(), Some(&record));
         let text = record.text();
-        for (old, new) in
-            [("subsets = 4", "subsets = 1"), ("rows = \"3..40\"", "rows = \"3..3\""), ("form = 1", "form = 2"), ("views", "v")]
-        {
+        for (old, new) in [
+            ("subsets = 4", "subsets = 1"),
+            ("rows = \"3..40\"", "rows = \"3..3\""),
+            ("form = 1", "form = 2"),
+            ("views", "v"),
+        ] {
             fs::write(dir.path().join(WORK_FILE), text.replacen(old, new, 1)).unwrap();
             assert!(Record::read(dir.path()).is_err_and(|e| e.to_string().contains("n2i.toml: not what")), "{new}");
         }

@@ -200,7 +200,8 @@ fn compare(
     options: &SplitOptions,
 ) -> Result<()> {
     let text = chain.without_data().to_string();
-    let rows = plan::check_rows(prepare::slices(&of_subset(chain, recon_at(chain)?), ctx, scan)?, options.rows.clone())?;
+    let rows =
+        plan::check_rows(prepare::slices(&of_subset(chain, recon_at(chain)?), ctx, scan)?, options.rows.clone())?;
     let range = |rows: &Range<usize>| format!("{}..{}", rows.start, rows.end);
     let same_chain = text == record.asked || text == record.chain;
     let list = [

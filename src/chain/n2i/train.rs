@@ -56,13 +56,7 @@ pub fn read_checkpoint(path: &Path) -> Result<Checkpoint> {
 /// same way as if it had not been stopped.
 ///
 /// Errors: those of [`denoise::train`]; a checkpoint of other volumes or other options; of the files.
-pub fn train(
-    ctx: &Context,
-    work: &Work,
-    model: &Path,
-    job: &TrainJob,
-    watch: Watch<'_>,
-) -> Result<TrainSummary> {
+pub fn train(ctx: &Context, work: &Work, model: &Path, job: &TrainJob, watch: Watch<'_>) -> Result<TrainSummary> {
     Aside::check(model)?;
     job.options.check()?;
     let (path, about) = (checkpoint_path(work), work.about()?);

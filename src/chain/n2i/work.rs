@@ -40,7 +40,10 @@ impl Work {
     /// single slice, from which nothing can be learned; `FORMAT` for volumes of different sizes.
     pub fn open(dir: &Path) -> Result<Work> {
         if !dir.is_dir() {
-            return Err(Error::not_found(dir.display(), "no such folder; expected a work folder, as n2i split makes it"));
+            return Err(Error::not_found(
+                dir.display(),
+                "no such folder; expected a work folder, as n2i split makes it",
+            ));
         }
         let record = Record::read(dir)?;
         let count = match &record {
@@ -63,7 +66,8 @@ impl Work {
             let all: Vec<String> = record.rows.clone().map(|row| names.name(row)).collect();
             format!("-{}", all.join(" "))
         });
-        let open = |index| open_volume(&subset_dir(dir, index), &VolumeOptions { names: names.clone(), ..Default::default() });
+        let open =
+            |index| open_volume(&subset_dir(dir, index), &VolumeOptions { names: names.clone(), ..Default::default() });
         let volumes = (0..count).map(open).collect::<Result<Vec<Scan>>>()?;
         let size = |scan: &Scan| [scan.shape().rows, scan.shape().views, scan.shape().cols];
         let shape = size(&volumes[0]);
