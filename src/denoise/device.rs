@@ -18,6 +18,18 @@ pub enum EngineKind {
     Wgpu,
 }
 
+impl EngineKind {
+    /// `auto`, `cpu`, `cuda` or `wgpu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Auto => "auto",
+            EngineKind::Cpu => "cpu",
+            EngineKind::Cuda => "cuda",
+            EngineKind::Wgpu => "wgpu",
+        }
+    }
+}
+
 impl FromStr for EngineKind {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {

@@ -17,6 +17,7 @@ mod rows;
 mod shape;
 mod similar;
 mod smooth;
+mod stacked;
 mod surfaces;
 mod threshold;
 mod whole;
@@ -24,9 +25,11 @@ mod window;
 
 pub(super) use fbp::{FBP, is_recon};
 pub(super) use n2i::{N2I, N2iFactory, create_n2i, inside_n2i};
+pub(super) use network::Network;
 pub(super) use normalise::{NORMALISE, normalise_options};
 pub(super) use offset::{PROJECT, STITCH};
 pub(super) use repair::PAGANIN;
+pub(super) use stacked::Stacked;
 
 use super::stage::StageFactory;
 use crate::slab::SlabShape;

@@ -103,7 +103,7 @@ pub(in crate::chain) fn create_n2i(params: &Params, inside: &[Step], setup: &Set
     }
     let angles_rad = branches.iter().flat_map(|branch| branch.angles_rad.iter().copied()).collect();
     let geometry = Geometry { angles_rad, ..after.geometry };
-    let mut remarks = network.remarks(geometry.pixel_um, params);
+    let mut remarks = network.remarks(geometry.pixel_um, Some(params));
     remarks.extend(inside.iter().map(|step| step.params.info().id).map(|id| format!("{id} for each subset by itself")));
     let dims = [views, setup.shape.cols];
     Ok(Box::new(N2iStage { network, branches, dims, after: Setup { geometry, ..after }, remarks }))

@@ -14,7 +14,7 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Nanoseconds of a processor for a multiplication and addition.
 const COST_PER_MAC: f64 = 0.03;
 
-pub(super) struct Network {
+pub(in crate::chain) struct Network {
     pub model: Model,
     device: EngineKind,
 }
@@ -29,8 +29,12 @@ impl Network {
                 "model: expected the file of a trained network, as wagiri n2i train or wagiri denoise writes it";
             return Err(Error::invalid(id, message));
         }
-        let model = read_model(Path::new(path)).map_err(|e| e.at(id))?;
-        Ok(Network { model, device: params.text("device").map_or(Ok(EngineKind::Auto), str::parse)? })
+        let device = params.text("device").map_or(Ok(EngineKind::Auto), str::parse)?;
+        Network::read(Path::new(path), device).map_err(|e| e.at(id))
+    }
+    /// The file.
+    pub fn read(path: &Path, device: EngineKind) -> Result<Network> {
+        Ok(Network { model: read_model(path)?, device })
     }
     /// Slices above, and as many below, that it looks at.
     pub fn reach(&self) -> usize {
@@ -66,7 +70,7 @@ impl Network {
         COST_PER_MAC * macs * (height * width * self.model.subsets) as f64
     }
     /// What is different from the scan that the network was trained with.
-    pub fn remarks(&self, pixel_um: f64, params: &Params) -> Vec<String> {
+    pub fn remarks(&self, pixel_um: f64, params: Option<&Params>) -> Vec<String> {
         let mut remarks = Vec::new();
         let about = |name: &str| self.model.about.get(name).map(String::as_str);
         if let Some(was) = about("pixel_um").and_then(|text| text.parse::<f64>().ok())
@@ -80,7 +84,7 @@ impl Network {
             let recon = chain.params().find(|p| p.info().params.iter().any(|info| info.name == "filter"))?;
             recon.text("filter").map(str::to_owned)
         });
-        if let (Some(was), Some(is)) = (filter, params.text("filter"))
+        if let (Some(was), Some(is)) = (filter, params.and_then(|params| params.text("filter")))
             && was != is
         {
             remarks.push(format!("the network was trained with filter={was}, here it is {is}: the noise differs"));

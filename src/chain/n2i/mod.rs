@@ -8,13 +8,17 @@
 mod observe;
 mod record;
 mod split;
+mod stacked;
 mod train;
+mod whole;
 mod work;
 
 pub use observe::{CHECKPOINT, LOSSES, PREVIEW};
 pub use record::WORK_FILE;
 pub use split::{SplitOptions, split};
+pub use stacked::apply_work;
 pub use train::{TrainJob, TrainSummary, read_checkpoint, read_model, train};
+pub use whole::{DenoiseOptions, DenoiseSummary, MODEL, Steps, denoise};
 pub use work::Work;
 
 use super::builtin::{N2I, N2iFactory};

@@ -191,7 +191,7 @@ fn frames(scan: &Scan) -> Result<String> {
 }
 
 /// Refuses to go on with other subsets than those in the folder.
-fn compare(
+pub(super) fn compare(
     record: &Record,
     ctx: &Context,
     chain: &Chain,
