@@ -143,6 +143,10 @@ fn begin(
     let ready = prepare(&of_subset(chain, recon), ctx, scan, &run, None, progress)?;
     ready.remarks.iter().for_each(|remark| log::info!("{remark}"));
     let cut = &ready.prepared.cut;
+    if cut.rows.len() < 2 {
+        let message = "a single slice does not suffice to train on; expected two or more, of which one is held out";
+        return Err(Error::invalid("rows", message).with("rows", format!("{}..{}", cut.rows.start, cut.rows.end)));
+    }
     let [height, width] = cut.slice;
     let all = 4 * (options.subsets * cut.rows.len() * height * width) as u64;
     let needed = all.saturating_sub((0..options.subsets).map(|index| bytes_in(&subset_dir(work, index))).sum());

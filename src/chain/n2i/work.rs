@@ -79,7 +79,7 @@ impl Work {
                 .with("other", text(size(&volumes[index]))));
         }
         if shape[0] < 2 {
-            let message = "the subsets have a single slice; expected two or more, of which one is held out";
+            let message = "the subsets have a single slice each; expected two or more, of which one is held out";
             return Err(Error::invalid(dir.display(), message));
         }
         Ok(Work { dir: dir.to_owned(), record, volumes, shape, budget: 0, cache: Mutex::default() })
