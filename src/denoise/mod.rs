@@ -11,6 +11,7 @@
 
 mod apply;
 mod cpu;
+mod device;
 mod engine;
 mod network;
 mod options;
@@ -26,6 +27,7 @@ mod train;
 
 pub use apply::Denoiser;
 pub use cpu::CpuEngine;
+pub use device::{EngineKind, open_engine};
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
 pub use options::{Decay, TrainOptions};
