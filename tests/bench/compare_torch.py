@@ -80,6 +80,7 @@ if __name__ == "__main__":
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     print("# The network of Noise2Inverse against PyTorch\n")
     print(f"Written by `tests/bench/compare_torch.py`; do not edit. Commit {commit}. Machine: {machine}. PyTorch {torch.__version__}.\n")
+    print(f"Load of the machine before the first measurement: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors.\n")
     print("A *step* is forwards, backwards, clipping, Adam and the averaging of weights of a batch; *infer* is forwards with running")
     print("statistics. 11 channels, batch normalisation, 32-bit numbers on both sides. Seconds are those of the best repetition, on the")
     print("clock and of the processor, which counts what other programs make slower less; MB is by how much the process grew from when")
