@@ -6,7 +6,7 @@ mod unet;
 use ndarray::{Array3, Array4, ArrayView4, s};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use unet::{Image, Reference};
-use wagiri::denoise::{Architecture, Batch, CpuEngine, Engine, Norm, Role, State, Update};
+use wagiri::denoise::{Architecture, Batch, CpuEngine, Engine, Norm, Role, State, TensorInfo, Update};
 use wagiri::recon::Isa;
 use wagiri::{Error, ErrorKind};
 
@@ -92,6 +92,25 @@ fn loss_and_gradients_are_those_of_the_network_in_double_precision() {
         let (state, batch) = (state(&architecture), batch(&architecture, samples, rows, cols));
         let parameters = doubles(&state.parameters);
         let expected = reference_loss(&architecture, &parameters, &batch);
+        // Along a direction in each tensor.
+        let mut random = noise(5);
+        let mut slope = |tensor: &TensorInfo| {
+            let range = tensor.offset..tensor.offset + tensor.len();
+            let direction: Vec<f64> = range.clone().map(|_| f64::from(random())).collect();
+            let length = direction.iter().map(|d| d * d).sum::<f64>().sqrt();
+            let direction: Vec<f64> = direction.iter().map(|d| d / length).collect();
+            let moved = |by: f64| {
+                let mut parameters = parameters.clone();
+                parameters[range.clone()].iter_mut().zip(&direction).for_each(|(p, d)| *p += by * d);
+                reference_loss(&architecture, &parameters, &batch)
+            };
+            // So short that few of the kinks of ReLU and maximum lie in between.
+            let h = 1e-6;
+            let numeric = (moved(h) - moved(-h)) / (2.0 * h);
+            (tensor.name.clone(), range, direction, numeric)
+        };
+        let trained = architecture.tensors().into_iter().filter(|t| t.role == Role::Trained);
+        let slopes: Vec<_> = trained.map(|tensor| slope(&tensor)).collect();
         for isa in isas() {
             let mut engine = CpuEngine::new(&architecture, &pool, MEMORY).unwrap().with_isa(isa).unwrap();
             engine.load(&state).unwrap();
@@ -102,27 +121,11 @@ fn loss_and_gradients_are_those_of_the_network_in_double_precision() {
             let gradient: Vec<f64> = engine.state().unwrap().moment1.iter().map(|m| f64::from(*m) / 0.1).collect();
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
             assert!((done.grad_norm / norm - 1.0).abs() < 1e-5);
-            let mut random = noise(5);
-            for tensor in architecture.tensors().iter().filter(|t| t.role == Role::Trained) {
-                let range = tensor.offset..tensor.offset + tensor.len();
-                let direction: Vec<f64> = range.clone().map(|_| f64::from(random())).collect();
-                let length = direction.iter().map(|d| d * d).sum::<f64>().sqrt();
-                let moved = |by: f64| {
-                    let mut parameters = parameters.clone();
-                    let along = direction.iter().map(|d| by * d / length);
-                    parameters[range.clone()].iter_mut().zip(along).for_each(|(p, d)| *p += d);
-                    reference_loss(&architecture, &parameters, &batch)
-                };
-                // So short that few of the kinks of ReLU and maximum lie in between.
-                let h = 1e-6;
-                let numeric = (moved(h) - moved(-h)) / (2.0 * h);
-                let found = gradient[range.clone()].iter().zip(&direction).map(|(g, d)| g * d / length).sum::<f64>();
+            for (name, range, direction, numeric) in &slopes {
+                let found = gradient[range.clone()].iter().zip(direction).map(|(g, d)| g * d).sum::<f64>();
                 // Rounding of f32, relative to the largest gradients of all.
-                assert!(
-                    (numeric - found).abs() < 2e-5 * norm,
-                    "{architecture:?} {isa:?} {}: {numeric} {found} of {norm}",
-                    tensor.name
-                );
+                let difference = (numeric - found).abs();
+                assert!(difference < 2e-5 * norm, "{architecture:?} {isa:?} {name}: {numeric} {found} of {norm}");
             }
         }
     }

@@ -117,7 +117,7 @@ def case(channels, base_width, depth, norm, samples, rows, cols):
     return {name: short(value) for name, value in out.items()}
 
 
-STRIDE = 41
+STRIDE = 101
 CLIP = 0.5
 
 if __name__ == "__main__":

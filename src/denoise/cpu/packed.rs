@@ -67,6 +67,9 @@ impl<'a> Packed<'a> {
     }
 }
 
+/// Input channels that are packed together: the nearest cache holds them for all output channels of a set.
+const NEAR: usize = 16;
+
 /// Writes weights to the beginning of `to`. `value`: of output channel, input channel and place.
 fn pack(
     layout: Layout,
@@ -78,11 +81,14 @@ fn pack(
     let to = &mut to[..layout.len()];
     to.par_chunks_mut(layout.group_len()).enumerate().for_each(|(group, to)| {
         to.fill(0.0);
-        for (o, slot) in outputs.slots().into_iter().enumerate().filter(|(_, slot)| slot / wide == group) {
-            for (i, from) in from.iter().enumerate() {
-                let at = from * wide + slot % wide;
-                for tap in 0..layout.taps {
-                    to[tap * layout.inputs * wide + at] = value(o, i, tap);
+        let slots: Vec<_> = outputs.slots().into_iter().enumerate().filter(|(_, slot)| slot / wide == group).collect();
+        for (block, from) in from.chunks(NEAR).enumerate() {
+            for &(o, slot) in &slots {
+                for (i, from) in from.iter().enumerate() {
+                    for tap in 0..layout.taps {
+                        let at = (tap * layout.inputs + from) * wide + slot % wide;
+                        to[at] = value(o, block * NEAR + i, tap);
+                    }
                 }
             }
         }
@@ -124,13 +130,18 @@ pub(super) fn pack_up_back<'a>(up: &Up, parameters: &[f32], to: &'a mut [f32]) -
 /// The gradient of a convolution's weights from packed into the parameters' order.
 pub(super) fn unpack_conv(conv: &Conv, packed: &[f32], gradient: &mut [f32]) {
     let (layout, inputs) = (Layout::forward(conv), conv.inputs.count);
-    let slots = conv.inputs.slots();
+    let (slots, wide) = (conv.inputs.slots(), layout.wide());
     let to = &mut gradient[conv.weight..][..conv.outputs.count * inputs * 9];
-    to.par_chunks_mut(9 * inputs).enumerate().for_each(|(o, to)| {
-        let output = conv.outputs.slot(o);
-        for (to, input) in to.chunks_exact_mut(9).zip(&slots) {
-            for (tap, to) in to.iter_mut().enumerate() {
-                *to = packed[layout.at(output, *input, tap)];
+    // The channels of a layer come first, those that fill up last: an output is its own slot.
+    to.par_chunks_mut(wide * inputs * 9).enumerate().for_each(|(group, to)| {
+        for (block, slots) in slots.chunks(NEAR).enumerate() {
+            for (o, to) in to.chunks_exact_mut(inputs * 9).enumerate() {
+                let to = to[block * NEAR * 9..].chunks_exact_mut(9);
+                for (input, to) in slots.iter().zip(to) {
+                    for (tap, to) in to.iter_mut().enumerate() {
+                        *to = packed[layout.at(group * wide + o, *input, tap)];
+                    }
+                }
             }
         }
     });
