@@ -86,7 +86,7 @@ fn slices(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(dir).expect("the folder").map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.extension().is_some_and(|e| e == "tif"));
     files
-        .map(|path| (text(&path).rsplit('/').next().expect("a name").to_owned(), fs::read(&path).expect("bytes")))
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("bytes")))
         .collect()
 }
 
@@ -200,6 +200,44 @@ fn ctrl_c_stops_and_saves_and_resume_goes_on() {
     assert!(told && (code == Some(130) || code == Some(0)), "{code:?}");
     let rest = command(&out, &["--resume"]).output().expect("it must start");
     assert!(rest.status.success(), "{}", String::from_utf8_lossy(&rest.stderr));
+    assert!(slices(&out) == slices(&whole));
+    let curve = |out: &Path| {
+        let table = fs::read_to_string(out.with_extension("n2i").join(LOSSES)).expect("losses");
+        table.lines().map(|line| line.rsplit_once(',').expect("seconds").0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(curve(&out), curve(&whole));
+}
+
+/// `kill -9` at whatever it is doing, again and again; always `--resume`.
+#[test]
+fn a_process_that_is_killed_many_times_gives_the_same_volume() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().expect("a folder");
+    let (scan, whole, out) = (scan(dir.path()), dir.path().join("whole"), dir.path().join("killed"));
+    let command = |out: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wagiri"));
+        let words = ["denoise", text(&scan), text(out), "--subsets", "2", "--progress", "json", "--resume", "--keep"];
+        command.args(words).args(CHAIN).args(TINY);
+        command
+    };
+    let all = command(&whole).output().expect("it must start");
+    assert!(all.status.success(), "{}", String::from_utf8_lossy(&all.stderr));
+    // At the first sign of each step, of the training, of each of its epochs.
+    let signs = ["\"split\"", "\"split\"", "training", "training", "\"epoch\"", "\"epoch\"", "trained", "\"denoise\""];
+    for sign in signs {
+        let mut child = command(&out).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it must start");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        for line in lines {
+            if line.is_ok_and(|line| line.contains(sign)) {
+                child.kill().expect("it is killed");
+                break;
+            }
+        }
+        child.wait().expect("it ends");
+    }
+    let last = command(&out).output().expect("it must start");
+    assert!(last.status.success(), "{}", String::from_utf8_lossy(&last.stderr));
     assert!(slices(&out) == slices(&whole));
     let curve = |out: &Path| {
         let table = fs::read_to_string(out.with_extension("n2i").join(LOSSES)).expect("losses");

@@ -215,3 +215,58 @@ fn broken_checkpoints_and_full_disks_leave_the_earlier_training() {
     assert!(refused.to_string().contains("begun with seed"), "{refused}");
     assert_eq!(trained(&work, &model, true, &mut go_on).expect("a training").ended, Ended::Finished);
 }
+
+#[test]
+fn a_wide_detector_fits_into_eight_gib() {
+    use wagiri::chain::{Params, Registry, Setup};
+    use wagiri::denoise::{Model, Scaling, State};
+    use wagiri::geometry::{Center, Geometry};
+    use wagiri::scan::ScanShape;
+    use wagiri::{Domain, SlabShape};
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("large.safetensors");
+    let (views, cols) = (3600, 4432);
+    for architecture in [Architecture::SMALL, Architecture::LARGE] {
+        let State { averaged_parameters: parameters, averaged_statistics: statistics, .. } =
+            State::new(&architecture, 1);
+        let scaling = Scaling { mean: 0.0, spread: 1.0 };
+        let model = Model { architecture, subsets: 4, scaling, parameters, statistics, about: Default::default() };
+        fs::write(&file, model.to_bytes().expect("a model")).expect("a file");
+        let factory = Registry::built_in().find("recon.n2i").expect("the stage");
+        let mut params = Params::defaults(factory.info());
+        params.set_text("model", file.to_str().expect("UTF-8")).expect("a text");
+        let angles_rad = uniform_angles(views, 0.0, std::f64::consts::PI);
+        let geometry = Geometry { angles_rad, center: Center::Fixed(2215.5), pixel_um: 1.0 };
+        let shape = ScanShape { views, rows: 100, cols, flats: 2 };
+        let setup = Setup { shape, geometry, edge_over_mean: 0.0, threads: 2 };
+        let stage = factory.create(&params, &setup).expect("a stage");
+        // One slice with the neighbours that the network looks at.
+        let input = SlabShape { domain: Domain::Sinogram, rows: 11, dims: [views, cols] };
+        let plan = stage.plan(input).expect("a plan");
+        assert_eq!((plan.halo.below, plan.halo.above, plan.output.dims), (5, 5, [cols, cols]));
+        // What the planner adds: 16-bit counts, the same in 32 bits, two slices.
+        let all = plan.scratch_bytes + 11 * (6 * views * cols) as u64 + 2 * plan.output.row_bytes();
+        assert!(all < 8 << 30, "{all}");
+    }
+}
+
+#[test]
+fn volumes_that_show_nothing_are_refused() {
+    use wagiri::io::{GreyTags, SampleType, write_image};
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |value: &dyn Fn(usize, usize) -> f32| {
+        for (subset, z) in [0, 1].into_iter().flat_map(|subset| (0..8).map(move |z| (subset, z))) {
+            let folder = dir.path().join(format!("subset{subset}"));
+            fs::create_dir_all(&folder).expect("a folder");
+            let slice = Array2::from_shape_fn((24, 24), |(y, x)| value(y, x));
+            let file = folder.join(format!("rec{z:05}.tif"));
+            write_image(&file, slice.view(), SampleType::F32, &GreyTags::default()).expect("a slice");
+        }
+        let work = Work::open(dir.path()).expect("two volumes");
+        trained(&work, &dir.path().join("model.safetensors"), false, &mut go_on)
+    };
+    let constant = write(&|_, _| 0.25).expect_err("nothing to learn").to_string();
+    assert!(constant.contains("constant") || constant.contains("same value"), "{constant}");
+    let nan = write(&|y, x| if (y, x) == (3, 5) { f32::NAN } else { (y * x) as f32 }).expect_err("NaN").to_string();
+    assert!(nan.contains("not a finite number"), "{nan}");
+}

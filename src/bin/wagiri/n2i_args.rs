@@ -246,7 +246,8 @@ fn train_args() -> Vec<Arg> {
     for (name, unit, help, value, _) in TRAINING {
         let (small, large) = (value(&small), value(&large));
         let default = if small == large { small } else { format!("{small}, large {large}") };
-        all.push(Arg::new(*name).long(*name).value_name(*unit).help(format!("{help} (default {default})")));
+        let arg = Arg::new(*name).long(*name).value_name(*unit).allow_hyphen_values(true);
+        all.push(arg.help(format!("{help} (default {default})")));
     }
     all
 }

@@ -40,10 +40,14 @@ impl Network {
     pub fn reach(&self) -> usize {
         self.model.architecture.reach_slices()
     }
+    /// About what an engine takes for a pixel, bytes.
+    fn pixel_bytes(&self) -> u64 {
+        let Architecture { channels, base_width, .. } = self.model.architecture;
+        4 * (channels + 8 * base_width) as u64
+    }
     /// Memory that the engine may take for slices of this size.
     fn engine_bytes(&self, [height, width]: [usize; 2]) -> u64 {
-        let Architecture { channels, base_width, .. } = self.model.architecture;
-        let per_pixel = 4 * (channels + 8 * base_width) as u64;
+        let per_pixel = self.pixel_bytes();
         let multiple = self.model.architecture.multiple_px();
         let side = |size: usize| size.next_multiple_of(multiple) as u64;
         // The smallest tile is nearly all overlap.
@@ -53,9 +57,12 @@ impl Network {
     }
     /// Memory that it takes beside slices, bytes.
     pub fn bytes(&self, dims: [usize; 2]) -> u64 {
-        let inputs = 4 * (dims[0] * dims[1] * (self.model.architecture.channels + 2)) as u64;
+        let engine = self.engine_bytes(dims);
+        // Input and output of a tile; an engine may need less for a pixel, and then takes larger tiles.
+        let tile = ((dims[0] * dims[1]) as u64).min(4 * engine / self.pixel_bytes());
+        let inputs = 4 * tile * (self.model.architecture.channels + 2) as u64;
         let weights = 8 * 4 * self.model.parameters.len() as u64;
-        self.engine_bytes(dims) + inputs + weights
+        engine + inputs + weights
     }
     /// Processor time for a slice of this size, nanoseconds.
     pub fn cost(&self, [height, width]: [usize; 2]) -> f64 {

@@ -1,7 +1,7 @@
 //! A network trained on the subsets of a work folder.
 
 use super::Work;
-use super::observe::{Driver, Watch, checkpoint_path, write_whole};
+use super::observe::{Driver, LOSSES, Watch, checkpoint_path, losses, write_whole};
 use crate::context::Context;
 use crate::denoise::{self, Checkpoint, Ended, EngineKind, EpochLoss, Model, Subsets, TrainOptions, open_engine};
 use crate::error::{Error, Result};
@@ -78,6 +78,8 @@ pub fn train(ctx: &Context, work: &Work, model: &Path, job: &TrainJob, watch: Wa
         denoise::Observer::note(&mut driver, remark);
     }
     let trained = denoise::train(&cached as &dyn Subsets, &job.options, &about, engine.as_mut(), from, &mut driver)?;
+    // The process may have been killed between the last checkpoint and its losses.
+    write_whole(&work.dir().join(LOSSES), losses(&trained.checkpoint.history).as_bytes())?;
     let mut network = trained.checkpoint.model();
     network.about.insert(ENDED.to_owned(), word(&trained.ended).to_owned());
     write_whole(model, &network.to_bytes()?)?;
