@@ -9,7 +9,7 @@ use super::{convert, handles, native};
 use crate::chain::n2i::{self, SplitOptions, TrainJob, TrainSummary, Work};
 use crate::denoise::{Decay, Ended, EpochLoss, Norm, Subsets, TrainOptions, TrainReport};
 use crate::error::Error;
-use jni::objects::{JDoubleArray, JObject, JString, JValue};
+use jni::objects::{JDoubleArray, JObject, JObjectArray, JString, JValue};
 use jni::sys::{jboolean, jdouble, jint, jlong};
 use jni::{Env, jni_sig, jni_str};
 use std::ops::ControlFlow;
@@ -80,39 +80,51 @@ native!(Java_org_wagiri_Native_n2iModel, |env, path: JString<'l>| -> JObject<'l>
     Ok(env.new_object(class, signature, &args)?)
 });
 
+native!(Java_org_wagiri_Native_n2iCheck, |env,
+                                          words: JObjectArray<'l, JString<'l>>,
+                                          counts: JDoubleArray<'l>,
+                                          seed: jlong|
+ -> () { job(env, &words, &counts, seed).map(|_| ()) });
+
 native!(Java_org_wagiri_Native_n2iTrain, |env,
                                           ctx: jlong,
                                           work: JString<'l>,
                                           model: JString<'l>,
-                                          preset: JString<'l>,
-                                          device: JString<'l>,
-                                          norm: JString<'l>,
-                                          decay: JString<'l>,
+                                          words: JObjectArray<'l, JString<'l>>,
                                           counts: JDoubleArray<'l>,
                                           seed: jlong,
                                           resume: jboolean,
                                           listener: JObject<'l>|
  -> JObject<'l> {
     let ctx = context(ctx)?;
+    let job = TrainJob { resume, ..job(env, &words, &counts, seed)? };
     let work = Work::open(Path::new(&convert::required(env, &work, "work")?))?;
     let model = convert::required(env, &model, "model")?;
-    let device = convert::required(env, &device, "device")?.parse()?;
-    let preset = convert::required(env, &preset, "preset")?;
-    let mut options = TrainOptions::preset(&preset)?;
-    if let Some(norm) = convert::text(env, &norm)? {
-        options.architecture.norm = norm.parse::<Norm>()?;
-    }
-    if let Some(decay) = convert::text(env, &decay)? {
-        options.decay = decay.parse::<Decay>()?;
-    }
-    set_numbers(&mut options, &convert::double_values(env, &counts, "numbers")?)?;
-    if seed >= 0 {
-        options.seed = seed as u64;
-    }
-    let job = TrainJob { options, resume, device };
     let done = watched(env, &listener, |watch| n2i::train(&ctx, &work, Path::new(&model), &job, watch))?;
     summary(env, &done)
 });
+
+/// What `org.wagiri.TrainOptions` says: preset, device, norm and decay as words, the last two may be null.
+fn job(env: &mut Env, words: &JObjectArray<JString>, numbers: &JDoubleArray, seed: jlong) -> Result<TrainJob> {
+    let mut word = |index: usize| -> Result<Option<String>> {
+        let word = words.get_element(env, index)?;
+        convert::text(env, &word)
+    };
+    let mut options = TrainOptions::preset(&word(0)?.unwrap_or_default())?;
+    let device = word(1)?.unwrap_or_default().parse()?;
+    if let Some(norm) = word(2)? {
+        options.architecture.norm = norm.parse::<Norm>()?;
+    }
+    if let Some(decay) = word(3)? {
+        options.decay = decay.parse::<Decay>()?;
+    }
+    set_numbers(&mut options, &convert::double_values(env, numbers, "numbers")?)?;
+    if seed >= 0 {
+        options.seed = seed as u64;
+    }
+    options.check()?;
+    Ok(TrainJob { options, resume: false, device })
+}
 
 /// The numbers of `org.wagiri.TrainOptions` in their order there; NaN is that of the preset.
 fn set_numbers(options: &mut TrainOptions, numbers: &[jdouble]) -> crate::Result<()> {

@@ -152,14 +152,13 @@ final class Native {
             long context,
             String work,
             String model,
-            String preset,
-            String device,
-            String norm,
-            String decay,
+            String[] words,
             double[] numbers,
             long seed,
             boolean resume,
             TrainListener listener);
+
+    static native void n2iCheck(String[] words, double[] numbers, long seed);
 
     static native long n2iChain(long chain, String model);
 

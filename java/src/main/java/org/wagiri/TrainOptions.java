@@ -8,10 +8,10 @@ public final class TrainOptions {
     /** Stands for the value of the preset. */
     private static final int PRESET = -1;
 
-    final String preset;
-    String device = "auto";
-    String norm;
-    String decay;
+    private final String preset;
+    private String device = "auto";
+    private String norm;
+    private String decay;
     long seed = PRESET;
     boolean resume;
     private double channels = Double.NaN;
@@ -160,6 +160,17 @@ public final class TrainOptions {
     public TrainOptions checkpointSeconds(double value) {
         checkpointSeconds = value;
         return this;
+    }
+
+    /** Throws with {@link ErrorCode#INVALID} what {@link N2i#train} would, before there is anything to train on. */
+    public TrainOptions check() {
+        Wagiri.load();
+        Native.n2iCheck(words(), numbers(), seed);
+        return this;
+    }
+
+    String[] words() {
+        return new String[] {preset, device, norm, decay};
     }
 
     /** In the order of {@code src/jni/denoise.rs}. */

@@ -172,6 +172,8 @@ public class N2iTest {
         assertFails(ErrorCode.INVALID, "preset: expected small or large", () ->
                 N2i.train(context, work, model, TrainOptions.preset("huge"), null));
         assertFails(ErrorCode.INVALID, "device", () -> N2i.train(context, work, model, tiny().device("tpu"), null));
+        assertFails(ErrorCode.INVALID, "odd number", () -> tiny().channels(4).check());
+        tiny().check();
         assertFails(ErrorCode.INVALID, "decay: expected", () -> N2i.train(context, work, model, tiny().decay("no"), null));
         assertFails(ErrorCode.INVALID, "norm", () -> N2i.train(context, work, model, tiny().norm("no"), null));
         assertFails(ErrorCode.INVALID, "odd number", () -> N2i.train(context, work, model, tiny().channels(4), null));

@@ -1,0 +1,213 @@
+package org.wagiri.fiji;
+
+import ij.IJ;
+import ij.ImagePlus;
+import ij.gui.Plot;
+import ij.gui.PlotWindow;
+import java.awt.BorderLayout;
+import java.awt.Button;
+import java.awt.Color;
+import java.awt.EventQueue;
+import java.awt.Frame;
+import java.awt.Label;
+import java.awt.Point;
+import java.awt.event.WindowAdapter;
+import java.awt.event.WindowEvent;
+import java.io.File;
+import java.lang.reflect.InvocationTargetException;
+import java.util.List;
+import org.wagiri.EpochLoss;
+import org.wagiri.TrainListener;
+import org.wagiri.TrainProgress;
+
+/** What is seen of a training: a plot of the losses, a sample slice, and a small window with the button that stops it. */
+final class TrainView implements TrainListener {
+    static final String PLOT = "Wagiri loss";
+    static final String CONTROL = "Wagiri training";
+    /** So many epochs are drawn with a mark for each. */
+    private static final int MARKED = 60;
+    /** Losses that differ by more than this factor are drawn on a logarithmic axis. */
+    private static final double WIDE = 3;
+    private static final int MARGIN = 20;
+
+    private final SamplePreview preview;
+    private Frame control;
+    private Label status;
+    private PlotWindow plot;
+    private volatile boolean stopped;
+    private int drawn;
+    private boolean placed;
+
+    TrainView(File preview) {
+        this.preview = new SamplePreview(preview);
+    }
+
+    @Override
+    public boolean step(TrainProgress progress) {
+        if (control == null) {
+            onEventThread(this::open);
+        }
+        String line = TrainRunner.line(progress);
+        EventQueue.invokeLater(() -> status.setText(line));
+        if (drawn < progress.history().size()) {
+            drawn = progress.history().size();
+            draw(progress.history());
+        }
+        look();
+        return !stopped;
+    }
+
+    /** The last sample comes after the last step. */
+    void end() {
+        look();
+        if (control != null) {
+            onEventThread(control::dispose);
+        }
+    }
+
+    private void look() {
+        if (preview.update() && !placed && plot != null && !plot.isClosed()) {
+            placed = true;
+            preview.placeBeside(plot);
+        }
+    }
+
+    private void open() {
+        control = new Frame(CONTROL);
+        status = new Label("Training begins; it can be stopped and continued at any time");
+        Button stop = new Button("Stop and save");
+        stop.addActionListener(e -> stop(stop));
+        control.addWindowListener(
+                new WindowAdapter() {
+                    @Override
+                    public void windowClosing(WindowEvent e) {
+                        stop(stop);
+                    }
+                });
+        control.add(status, BorderLayout.CENTER);
+        control.add(stop, BorderLayout.SOUTH);
+        // Escape works here as in every window of ImageJ.
+        if (IJ.getInstance() != null) {
+            control.addKeyListener(IJ.getInstance());
+            stop.addKeyListener(IJ.getInstance());
+            Point corner = IJ.getInstance().getLocation();
+            control.setLocation(corner.x, corner.y + IJ.getInstance().getHeight() + MARGIN);
+        }
+        control.pack();
+        control.setVisible(true);
+    }
+
+    private void stop(Button button) {
+        stopped = true;
+        button.setEnabled(false);
+        button.setLabel("Stopping after this step ...");
+    }
+
+    private void draw(List<EpochLoss> history) {
+        Plot next = plot(history);
+        if (plot == null) {
+            plot = next.show();
+            if (control != null) {
+                plot.setLocation(control.getX(), control.getY() + control.getHeight() + MARGIN);
+            }
+        } else if (!plot.isClosed()) {
+            plot.drawPlot(next);
+        }
+    }
+
+    static Plot plot(List<EpochLoss> history) {
+        double[] epochs = new double[history.size()];
+        double[] training = new double[epochs.length];
+        double[] validation = new double[epochs.length];
+        double least = Double.POSITIVE_INFINITY;
+        double most = 0;
+        for (int i = 0; i < epochs.length; i++) {
+            EpochLoss loss = history.get(i);
+            epochs[i] = loss.epoch();
+            training[i] = loss.training();
+            validation[i] = loss.validation();
+            least = Math.min(least, Math.min(training[i], validation[i]));
+            most = Math.max(most, Math.max(training[i], validation[i]));
+        }
+        int shape = epochs.length > MARKED ? Plot.LINE : Plot.CONNECTED_CIRCLES;
+        Plot plot = new Plot(PLOT, "Epoch", "Mean squared error (normalised)");
+        plot.setColor(new Color(0x1f77b4));
+        plot.addPoints(epochs, training, shape);
+        plot.setColor(new Color(0xd62728));
+        plot.addPoints(epochs, validation, shape);
+        plot.setColor(Color.BLACK);
+        if (least > 0 && most > WIDE * least) {
+            plot.setAxisYLog(true);
+        }
+        plot.setLimitsToFit(false);
+        plot.addLegend("training\nvalidation");
+        return plot;
+    }
+
+    private static void onEventThread(Runnable action) {
+        if (EventQueue.isDispatchThread()) {
+            action.run();
+            return;
+        }
+        try {
+            EventQueue.invokeAndWait(action);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (InvocationTargetException e) {
+            throw new IllegalStateException(e.getCause());
+        }
+    }
+
+    /** The sample slice as an image: noisy on the left, denoised on the right. */
+    static final class SamplePreview {
+        static final String TITLE = "Wagiri sample: noisy | denoised";
+        private final File file;
+        private long read;
+        private ImagePlus shown;
+        private double[] range;
+
+        SamplePreview(File file) {
+            this.file = file;
+            // What an earlier training left is not shown.
+            read = file.lastModified();
+        }
+
+        /** Shows the file if it is new; true if an image is open. */
+        boolean update() {
+            long written = file.lastModified();
+            if (written == 0 || written == read) {
+                return shown != null && shown.isVisible();
+            }
+            read = written;
+            ImagePlus next = SampleSlice.read(file);
+            if (next == null || shown != null && !shown.isVisible()) {
+                return false;
+            }
+            double[] wanted = SampleSlice.range(next);
+            if (shown == null) {
+                shown = SampleSlice.sideBySide(next, TITLE);
+                shown.show();
+            } else {
+                // A range that the user has set stays.
+                boolean own = range == null
+                        || shown.getDisplayRangeMin() != range[0]
+                        || shown.getDisplayRangeMax() != range[1];
+                double[] kept = {shown.getDisplayRangeMin(), shown.getDisplayRangeMax()};
+                shown.setProcessor(SampleSlice.sideBySide(next, TITLE).getProcessor());
+                wanted = own ? kept : wanted;
+            }
+            if (wanted != null) {
+                shown.setDisplayRange(wanted[0], wanted[1]);
+                range = wanted;
+            }
+            shown.updateAndDraw();
+            return true;
+        }
+
+        void placeBeside(PlotWindow plot) {
+            if (shown.getWindow() != null) {
+                shown.getWindow().setLocation(plot.getX() + plot.getWidth() + MARGIN, plot.getY());
+            }
+        }
+    }
+}
