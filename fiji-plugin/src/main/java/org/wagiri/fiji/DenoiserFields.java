@@ -7,6 +7,8 @@ import org.wagiri.Context;
 final class DenoiserFields {
     private static final String CHAIN = "raw | normalise | ring.sort | recon.fbp";
 
+    private static final String FOURIER = "recon.fourier";
+
     private DenoiserFields() {}
 
     static Field chain(String label) {
@@ -30,11 +32,12 @@ final class DenoiserFields {
         String text = values.text("chain");
         Chain chain = ChainRunner.parse(context, !text.isEmpty() ? text : otherwise == null ? CHAIN : otherwise);
         try {
+            String recon = chain.text().contains(FOURIER) ? FOURIER : "recon.fbp";
             if (!values.isAuto("center")) {
-                chain.set("recon.fbp", "center_px", values.text("center"));
+                chain.set(recon, "center_px", values.text("center"));
             }
             if (!values.isAuto("pixel_um")) {
-                chain.set("recon.fbp", "pixel_um", values.text("pixel_um"));
+                chain.set(recon, "pixel_um", values.text("pixel_um"));
             }
             return chain;
         } catch (RuntimeException e) {

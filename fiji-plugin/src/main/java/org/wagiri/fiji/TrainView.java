@@ -7,10 +7,12 @@ import ij.gui.PlotWindow;
 import java.awt.BorderLayout;
 import java.awt.Button;
 import java.awt.Color;
+import java.awt.Dimension;
 import java.awt.EventQueue;
 import java.awt.Frame;
 import java.awt.Label;
 import java.awt.Point;
+import java.awt.Window;
 import java.awt.event.WindowAdapter;
 import java.awt.event.WindowEvent;
 import java.io.File;
@@ -29,6 +31,8 @@ final class TrainView implements TrainListener {
     /** Losses that differ by more than this factor are drawn on a logarithmic axis. */
     private static final double WIDE = 3;
     private static final int MARGIN = 20;
+    private static final Color TRAINING = new Color(0x1f77b4);
+    private static final Color VALIDATION = new Color(0xd62728);
 
     private final SamplePreview preview;
     private Frame control;
@@ -131,9 +135,9 @@ final class TrainView implements TrainListener {
         }
         int shape = epochs.length > MARKED ? Plot.LINE : Plot.CONNECTED_CIRCLES;
         Plot plot = new Plot(PLOT, "Epoch", "Mean squared error (normalised)");
-        plot.setColor(new Color(0x1f77b4));
+        plot.setColor(TRAINING, TRAINING);
         plot.addPoints(epochs, training, shape);
-        plot.setColor(new Color(0xd62728));
+        plot.setColor(VALIDATION, VALIDATION);
         plot.addPoints(epochs, validation, shape);
         plot.setColor(Color.BLACK);
         if (least > 0 && most > WIDE * least) {
@@ -204,9 +208,19 @@ final class TrainView implements TrainListener {
             return true;
         }
 
+        /** To the right of the plot if there is room, else below. */
         void placeBeside(PlotWindow plot) {
-            if (shown.getWindow() != null) {
-                shown.getWindow().setLocation(plot.getX() + plot.getWidth() + MARGIN, plot.getY());
+            Window window = shown.getWindow();
+            if (window == null) {
+                return;
+            }
+            Dimension screen = IJ.getScreenSize();
+            int right = plot.getX() + plot.getWidth() + MARGIN;
+            if (right + window.getWidth() <= screen.width) {
+                window.setLocation(right, plot.getY());
+            } else {
+                int x = Math.max(0, Math.min(plot.getX(), screen.width - window.getWidth()));
+                window.setLocation(x, plot.getY() + plot.getHeight() + MARGIN);
             }
         }
     }

@@ -97,8 +97,7 @@ public class DenoiseIT {
         assertTrue(String.valueOf(plot), plot instanceof PlotWindow);
         ImagePlus sample = WindowManager.getImage("Wagiri sample: noisy | denoised");
         assertNotNull(sample);
-        assertEquals(2 * 640 + 12, sample.getWidth());
-        assertEquals(640, sample.getHeight());
+        assertTrue(sample.getWidth() > 2 * sample.getHeight());
         assertTrue(sample.getDisplayRangeMin() < sample.getDisplayRangeMax());
         Screen.screenshot("trained");
 
