@@ -9,13 +9,27 @@
 //!
 //! Must not know: files, chains, C, Java. [`Subsets`] gives pixels, an [`Engine`] computes.
 
+mod apply;
+mod cpu;
 mod engine;
 mod network;
+mod options;
 mod random;
+mod sample;
 pub mod split;
+mod store;
+#[cfg(test)]
+mod tests;
+mod train;
 
+pub use apply::Denoiser;
+pub use cpu::CpuEngine;
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
+pub use options::{Decay, TrainOptions};
+pub use sample::Scaling;
+pub use store::{Best, Checkpoint, Model};
+pub use train::{Ended, EpochLoss, Observer, TrainReport, Trained, train};
 
 use crate::error::Result;
 use ndarray::ArrayViewMut2;

@@ -175,7 +175,7 @@ mod tests {
         // In three dimensions a whole line across the slices is needed to be seen.
         let mut stack = Array3::zeros((3, 5, 5));
         stack[[1, 2, 2]] = 1.0f32;
-        assert_eq!(of(&stack, 1, &Edges::inside(Boundary::Nearest, 1)), Array2::zeros((5, 5)));
+        assert_eq!(of(&stack, 1, &Edges::inside(Boundary::Nearest, 1)), Array2::<f32>::zeros((5, 5)));
     }
 
     /// Boxes for the network and beyond it, narrow and wide slices, all boundaries, against sorting.

@@ -9,10 +9,11 @@ mod common;
 #[allow(dead_code, reason = "memory is measured by another benchmark")]
 mod measure;
 
-use common::Lcg;
 use common::foam::Foam;
+use common::low_dose::{Dose, LowDose};
+use common::score::Region;
 use measure::processor_seconds;
-use ndarray::{Array3, ArrayView2, s};
+use ndarray::Array3;
 use std::f64::consts::PI;
 use wagiri::chain::{Registry, RunOptions};
 use wagiri::geometry::{uniform_angles, view_weights};
@@ -32,45 +33,12 @@ const ABSORBED: f64 = 0.5;
 const SLICES: std::ops::Range<usize> = SIZE / 4..3 * SIZE / 4;
 const INSIDE: f64 = 0.95;
 
-/// Number of photons that arrive when `mean` are expected.
-fn poisson(random: &mut Lcg, mean: f64) -> f64 {
-    let (mut left, mut count) = (random.unit(), 0.0);
-    let mut part = (-mean).exp();
-    while left > part && count < 1000.0 {
-        left -= part;
-        count += 1.0;
-        part *= mean / count;
-    }
-    count
-}
-
 /// The foam and its reconstruction, both in parts of the material's value.
 fn volumes(seed: u64) -> (Array3<f32>, Array3<f32>) {
-    let angles = uniform_angles(VIEWS, 0.0, PI);
     let half_height = 0.5 * SIZE as f64 / RADIUS_PX;
     let foam = Foam::new(seed, 40_000, half_height + 0.05);
-    let plane = |z: usize| (z as f64 - (SIZE as f64 - 1.0) / 2.0) / RADIUS_PX;
-    let clean: Vec<_> = (0..SIZE).map(|z| foam.sinogram(plane(z), &angles, SIZE, RADIUS_PX)).collect();
-    // Absorbance of a radius of material with which the wanted part of the light is absorbed.
-    let absorbed = |a: f32| {
-        let rays = clean.iter().flatten().filter(|length| **length > 0.0);
-        let (sum, count) =
-            rays.fold((0.0, 0.0), |(sum, count), l| (sum + 1.0 - f64::from((-a * l).exp()), count + 1.0));
-        sum / count
-    };
-    let (mut low, mut high) = (0f32, 20f32);
-    for _ in 0..30 {
-        let middle = 0.5 * (low + high);
-        if absorbed(middle) < ABSORBED { low = middle } else { high = middle }
-    }
-    let mut random = Lcg(1000 + seed);
-    let mut sinograms = Array3::zeros((SIZE, VIEWS, SIZE));
-    for (mut noisy, clean) in sinograms.outer_iter_mut().zip(&clean) {
-        noisy.zip_mut_with(clean, |noisy, length| {
-            let photons = poisson(&mut random, PHOTONS * (-f64::from(low * length)).exp());
-            *noisy = (PHOTONS / photons.max(1.0)).ln() as f32;
-        });
-    }
+    let dose = Dose { size: SIZE, views: VIEWS, radius_px: RADIUS_PX, photons: PHOTONS, absorbed: ABSORBED };
+    let low_dose = LowDose::new(&foam, dose, 1000 + seed);
     let options = FbpOptions {
         filter: Filter::Ramp,
         engine: Engine::Direct,
@@ -78,66 +46,14 @@ fn volumes(seed: u64) -> (Array3<f32>, Array3<f32>) {
         tolerance: FbpOptions::DEFAULT_TOLERANCE,
         interpolation: Interpolation::default(),
     };
-    // With a pixel of this size the material has the value 1.
-    let pixel_um = f64::from(low) / RADIUS_PX * 1e4;
-    let fbp = Fbp::new(&angles, &view_weights(&angles), SIZE, pixel_um, &options).expect("engine");
+    let angles = uniform_angles(VIEWS, 0.0, PI);
+    let fbp = Fbp::new(&angles, &view_weights(&angles), SIZE, low_dose.pixel_um(), &options).expect("engine");
     let pool = rayon::ThreadPoolBuilder::new().build().expect("threads");
     let mut volume = Array3::zeros((SIZE, SIZE, SIZE));
     let centers = vec![(SIZE as f64 - 1.0) / 2.0; SIZE];
+    let sinograms = low_dose.sinograms();
     fbp.reconstruct(&pool, sinograms.view(), &centers, volume.view_mut(), &mut |_| Ok(())).expect("slices");
-    let mut truth = Array3::zeros((SIZE, SIZE, SIZE));
-    truth.outer_iter_mut().enumerate().for_each(|(z, mut slice)| slice.assign(&foam.slice(plane(z), SIZE, RADIUS_PX)));
-    (truth, volume)
-}
-
-fn is_inside(row: usize, col: usize) -> bool {
-    let (x, y) = common::xy(SIZE, row, col);
-    x.hypot(y) < INSIDE * RADIUS_PX
-}
-
-/// Peak signal-to-noise ratio, dB, of a range of values of 1.
-fn psnr(truth: &Array3<f32>, found: &Array3<f32>) -> f64 {
-    let (mut sum, mut count) = (0.0, 0.0);
-    for z in SLICES {
-        for ((row, col), v) in found.slice(s![z, .., ..]).indexed_iter().filter(|((row, col), _)| is_inside(*row, *col))
-        {
-            sum += f64::from(v - truth[[z, row, col]]).powi(2);
-            count += 1.0;
-        }
-    }
-    -10.0 * (sum / count).log10()
-}
-
-/// Structural similarity (Wang et al. 2004, doi:10.1109/TIP.2003.819861) within slices, over 7 x 7 pixels of equal weight.
-fn ssim(truth: &Array3<f32>, found: &Array3<f32>) -> f64 {
-    const HALF: usize = 3;
-    let of_slice = |a: ArrayView2<f32>, b: ArrayView2<f32>| {
-        let (mut sum, mut count) = (0.0, 0.0);
-        for row in HALF..SIZE - HALF {
-            for col in (HALF..SIZE - HALF).filter(|col| is_inside(row, *col)) {
-                let around = s![row - HALF..=row + HALF, col - HALF..=col + HALF];
-                let (mut m, mut squares) = ([0.0; 2], [0.0; 3]);
-                for (a, b) in a.slice(around).iter().zip(b.slice(around)) {
-                    let (a, b) = (f64::from(*a), f64::from(*b));
-                    m = [m[0] + a, m[1] + b];
-                    squares = [squares[0] + a * a, squares[1] + b * b, squares[2] + a * b];
-                }
-                let n = 49.0;
-                let m = m.map(|sum| sum / n);
-                let within = |squares: f64, product: f64| (squares / n - product) * n / (n - 1.0);
-                let [va, vb] = [within(squares[0], m[0] * m[0]), within(squares[1], m[1] * m[1])];
-                let both = within(squares[2], m[0] * m[1]);
-                let (c1, c2) = (1e-4, 9e-4);
-                sum +=
-                    (2.0 * m[0] * m[1] + c1) * (2.0 * both + c2) / ((m[0] * m[0] + m[1] * m[1] + c1) * (va + vb + c2));
-                count += 1.0;
-            }
-        }
-        (sum, count)
-    };
-    let sums = SLICES.map(|z| of_slice(truth.slice(s![z, .., ..]), found.slice(s![z, .., ..])));
-    let (sum, count) = sums.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
-    sum / count
+    (low_dose.truth, volume)
 }
 
 fn main() {
@@ -145,6 +61,8 @@ fn main() {
     // Not the foam on which default parameters were chosen, 1.
     let seed = words.iter().find_map(|word| word.parse().ok()).unwrap_or(11);
     let (truth, noisy) = volumes(seed);
+    let region = Region { slices: SLICES, radius_px: INSIDE * RADIUS_PX, range: 1.0 };
+    let (psnr, ssim) = (|a: &_, b: &_| region.psnr(a, b), |a: &_, b: &_| region.ssim(a, b));
     let mut estimator = NoiseEstimator::new();
     estimator.add_slab(noisy.view());
     let noise = estimator.sigma();

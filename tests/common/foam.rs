@@ -49,6 +49,29 @@ impl Foam {
         }
         Foam { spheres }
     }
+    /// At most `holes` holes with radii between 0.01 and 0.15, small ones as often as large ones on a logarithmic scale, in a
+    /// cylinder from -1 to 1. Those that find no room are left out.
+    pub fn sparse(seed: u64, holes: usize) -> Self {
+        const RADII: (f64, f64) = (0.01, 0.15);
+        const TRIES: usize = 2000;
+        let mut random = Lcg(seed);
+        let mut radii: Vec<f64> = (0..holes).map(|_| RADII.0 * (RADII.1 / RADII.0).powf(random.unit())).collect();
+        radii.sort_by(|a, b| b.total_cmp(a));
+        let mut spheres: Vec<Sphere> = Vec::with_capacity(holes);
+        for radius in radii {
+            let mut place = || 2.0 * random.unit() - 1.0;
+            let fits = |new: &Sphere| {
+                let apart = |old: &Sphere| {
+                    let (dx, dy, dz) = (old.x - new.x, old.y - new.y, old.z - new.z);
+                    (dx * dx + dy * dy + dz * dz).sqrt() > old.radius + radius
+                };
+                new.x.hypot(new.y) + radius < 0.98 && spheres.iter().all(apart)
+            };
+            let found = (0..TRIES).map(|_| Sphere { x: place(), y: place(), z: place(), radius }).find(fits);
+            spheres.extend(found);
+        }
+        Foam { spheres }
+    }
     /// Circles that the plane at `z` cuts out of the holes: x, y, radius.
     fn circles(&self, z: f64) -> Vec<(f64, f64, f64)> {
         let cut = |s: &Sphere| {

@@ -7,7 +7,9 @@ pub mod accuracy;
 pub mod chains;
 pub mod engine;
 pub mod foam;
+pub mod low_dose;
 pub mod noisy;
+pub mod score;
 pub mod series;
 pub mod stripes;
 

@@ -30,8 +30,8 @@ use std::ops::{AddAssign, Range};
 use std::sync::Mutex;
 use tile::{Chunk, FRACTION_MASK, Hits, Rays, SIDE, TILE, TILES};
 
+pub use crate::simd::Isa;
 pub(super) use isa::Checked;
-pub use isa::Isa;
 pub(super) use tile::Slow;
 
 /// Most views filtered and spread at a time: the more, the less often the image is read and written.
