@@ -641,12 +641,12 @@ typedef struct wagiri_n2i_options {
   double learning_rate;
   // Steps over which the step size grows to it; -1 for none.
   int64_t warmup_steps;
-  // Gradients with a larger norm are scaled to it; infinite for never.
+  // Gradients with a larger norm are scaled to it; negative for never.
   double clip_norm;
   // Weight of the old in the running average of the weights, below 1; negative for no average.
   double average;
-  // Slices that are kept out of the training, for the validation loss; -1 for none.
-  int64_t held_out;
+  // Slices that are kept out of the training, for the validation loss; a quarter of them at most.
+  uint64_t held_out;
   // Epochs without a better validation loss after which the training ends; -1 for never.
   int64_t patience;
   // Where random numbers start.
@@ -667,11 +667,11 @@ typedef struct wagiri_n2i_epoch {
   uint64_t steps;
   // Mean over its steps.
   double training;
-  // On the slices that are kept out; negative if there are none.
+  // On the slices that are kept out.
   double validation;
   // Step size at its end.
   double learning_rate;
-  // Seconds that it took.
+  // Seconds of training until its end, stops not counted.
   double seconds;
 } wagiri_n2i_epoch;
 
@@ -697,7 +697,7 @@ typedef struct wagiri_n2i_report {
   double validation;
   // Step size.
   double learning_rate;
-  // Seconds since the call began.
+  // Seconds of training, stops not counted.
   double elapsed_s;
   // Estimated seconds left; negative while there is nothing to estimate from.
   double eta_s;
@@ -707,7 +707,7 @@ typedef struct wagiri_n2i_report {
   uint64_t history_count;
 } wagiri_n2i_report;
 
-// Called after each step of a training, on the thread that called `wagiri_n2i_train`. 0 continues, anything else stops:
+// Called after each step of a training, within long ones again, on the thread that called `wagiri_n2i_train`. 0 continues, anything else stops:
 // the training is saved and WAGIRI_CANCELLED returned. Must return normally: no C++ exception, no longjmp.
 typedef int32_t (*wagiri_n2i_progress)(void *user,
                                        const struct wagiri_n2i_report *report);
@@ -724,7 +724,7 @@ typedef struct wagiri_n2i_summary {
   uint64_t steps;
   // Its mean loss; negative if there is none.
   double training;
-  // Its loss on the slices that are kept out; negative if there are none.
+  // Its loss on the slices that are kept out; negative if there is none.
   double validation;
 } wagiri_n2i_summary;
 

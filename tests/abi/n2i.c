@@ -56,7 +56,7 @@ static void model(const char *path) {
 int main(int argc, char **argv) {
   wagiri_error *err = NULL;
   wagiri_context *ctx = NULL;
-  wagiri_chain *chain = NULL, *apply = NULL;
+  wagiri_chain *chain = NULL, *apply = NULL, *plain = NULL;
   wagiri_scan *scan = NULL;
   wagiri_model *none = NULL;
   wagiri_n2i_split_options split = ZERO;
@@ -86,7 +86,9 @@ int main(int argc, char **argv) {
   CHECK(wagiri_n2i_work_info(text, &again, NULL) != WAGIRI_OK);
   CHECK(wagiri_n2i_train(ctx, text, path, NULL, NULL, NULL, NULL, NULL) != WAGIRI_OK);
   CHECK(wagiri_model_open(text, &none, NULL) != WAGIRI_OK && none == NULL);
-  CHECK(wagiri_n2i_chain(chain, text, &apply, NULL) != WAGIRI_OK && apply == NULL);
+  EXPECT(WAGIRI_OK, "", wagiri_chain_parse(ctx, "normalise", &plain, &err));
+  EXPECT(WAGIRI_INVALID, "the chain does not reconstruct", wagiri_n2i_chain(plain, path, &apply, &err));
+  CHECK(apply == NULL);
   EXPECT(WAGIRI_INVALID, "ctx: must not be NULL",
          wagiri_n2i_split(NULL, chain, scan, dir, NULL, NULL, NULL, NULL, &err));
   EXPECT(WAGIRI_INVALID, "work_dir: must not be NULL", wagiri_n2i_work_info(NULL, &again, &err));
@@ -130,7 +132,7 @@ int main(int argc, char **argv) {
   EXPECT(WAGIRI_OK, "", wagiri_n2i_chain(chain, path, &apply, &err));
   count_slices(ctx, apply, scan);
 
-  wagiri_chain_free(chain), wagiri_chain_free(apply);
+  wagiri_chain_free(chain), wagiri_chain_free(apply), wagiri_chain_free(plain);
   wagiri_scan_free(scan);
   wagiri_context_free(ctx);
   free(data), free(dir), free(path), free(text);

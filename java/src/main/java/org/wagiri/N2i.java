@@ -61,7 +61,10 @@ public final class N2i {
                 listener);
     }
 
-    /** The chain with {@code recon.n2i} in the place of its reconstruction, which applies a model. To be closed like any. */
+    /**
+     * The chain with {@code recon.n2i} in the place of its reconstruction, which applies a model. The file is read when it runs.
+     * To be closed like any.
+     */
     public static Chain chain(Chain chain, String model) {
         return Chain.wrap(Native.n2iChain(chain.id(), Objects.requireNonNull(model, "model")));
     }

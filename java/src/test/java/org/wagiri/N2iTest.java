@@ -181,7 +181,10 @@ public class N2iTest {
         assertFalse(new File(model).exists());
         Files.write(new File(model).toPath(), "no model".getBytes("UTF-8"));
         assertThrows(WagiriException.class, () -> N2i.modelInfo(model));
-        assertThrows(WagiriException.class, () -> N2i.chain(chain, model));
+        try (Chain plain = Chain.parse(context, "normalise"); Chain apply = N2i.chain(chain, model)) {
+            assertFails(ErrorCode.INVALID, "does not reconstruct", () -> N2i.chain(plain, model));
+            assertThrows(WagiriException.class, () -> apply.plan(context, scan, null));
+        }
         assertThrows(WagiriException.class, () -> N2i.work(path("nobody")));
     }
 
