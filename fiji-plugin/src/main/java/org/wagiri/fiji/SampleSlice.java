@@ -10,6 +10,7 @@ import java.io.File;
 final class SampleSlice {
     /** Part of the width that is left free between the two. */
     private static final int GAP = 50;
+    private static final double BLUR_PX = 2;
 
     private SampleSlice() {}
 
@@ -21,9 +22,14 @@ final class SampleSlice {
         return image == null || image.getStackSize() != 2 ? null : image;
     }
 
-    /** What the denoised page needs: the noise would make its contrast low. */
+    /**
+     * Of the object: that of the noisy page once its noise is blurred away, for noise would make the contrast low, and what
+     * the network gives is far off at first.
+     */
     static double[] range(ImagePlus pages) {
-        return Display.percentiles(pages.getStack().getProcessor(2));
+        ImageProcessor blurred = pages.getStack().getProcessor(1).convertToFloat().duplicate();
+        blurred.blurGaussian(BLUR_PX);
+        return Display.percentiles(blurred);
     }
 
     static ImagePlus sideBySide(ImagePlus pages, String title) {

@@ -30,6 +30,10 @@ final class TrainView implements TrainListener {
     private static final int MARKED = 60;
     /** Losses that differ by more than this factor are drawn on a logarithmic axis. */
     private static final double WIDE = 3;
+    /** Part of the height that is left free above and below the curves. */
+    private static final double ROOM = 0.06;
+    /** Height that is shown at least, as a part of the loss. */
+    private static final double LEAST = 0.01;
     private static final int MARGIN = 20;
     private static final Color TRAINING = new Color(0x1f77b4);
     private static final Color VALIDATION = new Color(0xd62728);
@@ -140,10 +144,11 @@ final class TrainView implements TrainListener {
         plot.setColor(VALIDATION, VALIDATION);
         plot.addPoints(epochs, validation, shape);
         plot.setColor(Color.BLACK);
-        if (least > 0 && most > WIDE * least) {
-            plot.setAxisYLog(true);
-        }
-        plot.setLimitsToFit(false);
+        boolean wide = least > 0 && most > WIDE * least;
+        plot.setAxisYLog(wide);
+        double room = wide ? Math.pow(most / least, ROOM) : ROOM * Math.max(most - least, LEAST * most);
+        double bottom = wide ? least / room : least - room;
+        plot.setLimits(0, epochs.length + 1, bottom, wide ? most * room : most + room);
         plot.addLegend("training\nvalidation");
         return plot;
     }
@@ -168,7 +173,6 @@ final class TrainView implements TrainListener {
         private final File file;
         private long read;
         private ImagePlus shown;
-        private double[] range;
 
         SamplePreview(File file) {
             this.file = file;
@@ -187,23 +191,19 @@ final class TrainView implements TrainListener {
             if (next == null || shown != null && !shown.isVisible()) {
                 return false;
             }
-            double[] wanted = SampleSlice.range(next);
             if (shown == null) {
                 shown = SampleSlice.sideBySide(next, TITLE);
+                double[] range = SampleSlice.range(next);
+                if (range != null) {
+                    shown.setDisplayRange(range[0], range[1]);
+                }
                 shown.show();
-            } else {
-                // A range that the user has set stays.
-                boolean own = range == null
-                        || shown.getDisplayRangeMin() != range[0]
-                        || shown.getDisplayRangeMax() != range[1];
-                double[] kept = {shown.getDisplayRangeMin(), shown.getDisplayRangeMax()};
-                shown.setProcessor(SampleSlice.sideBySide(next, TITLE).getProcessor());
-                wanted = own ? kept : wanted;
+                return true;
             }
-            if (wanted != null) {
-                shown.setDisplayRange(wanted[0], wanted[1]);
-                range = wanted;
-            }
+            // With the range that it has now, which the user may have changed.
+            double[] range = {shown.getDisplayRangeMin(), shown.getDisplayRangeMax()};
+            shown.setProcessor(SampleSlice.sideBySide(next, TITLE).getProcessor());
+            shown.setDisplayRange(range[0], range[1]);
             shown.updateAndDraw();
             return true;
         }
