@@ -136,7 +136,9 @@ public class DenoiseIT {
         String options = "path=" + Job.TOOTH + " work=[" + work + "] plot" + TINY;
         AtomicReference<Throwable> ended = new AtomicReference<>();
         Thread command = start(options + LONG, ended);
-        Screen.await("the plot", () -> !command.isAlive() || frame("Wagiri loss") != null);
+        Screen.await(
+                "plot and sample",
+                () -> !command.isAlive() || frame("Wagiri loss") != null && frame("Wagiri sample") != null);
         // A frozen window would answer only when the training is over.
         for (int i = 0; i < 15; i++) {
             Screen.onEventThread(() -> null);
