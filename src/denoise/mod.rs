@@ -11,6 +11,7 @@
 
 mod apply;
 mod cpu;
+mod device;
 mod engine;
 mod network;
 mod options;
@@ -18,17 +19,21 @@ mod random;
 mod sample;
 pub mod split;
 mod store;
+mod tensors;
 #[cfg(test)]
 mod tests;
+mod torch;
 mod train;
 
 pub use apply::Denoiser;
 pub use cpu::CpuEngine;
+pub use device::{EngineKind, open_engine};
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
 pub use options::{Decay, TrainOptions};
 pub use sample::Scaling;
 pub use store::{Best, Checkpoint, Model};
+pub use torch::Names;
 pub use train::{Ended, EpochLoss, Observer, TrainReport, Trained, train};
 
 use crate::error::Result;
