@@ -64,8 +64,6 @@ impl wagiri_n2i_work {
     }
 }
 
-const DEFAULT_SUBSETS: usize = 4;
-
 /// 0 or 1.
 pub(super) fn flag(name: &'static str, value: u64) -> Result<bool> {
     if value > 1 {
@@ -94,8 +92,9 @@ pub unsafe extern "C" fn wagiri_n2i_split(
     entry!(err, ctx: shared, chain: shared, scan: shared, work_dir: text, options: options, progress: report,
            out: optional_fill => {
         let mut progress = in_full(options.report, user, progress);
+        let preset = SplitOptions::default();
         let split = SplitOptions {
-            subsets: if options.subsets == 0 { DEFAULT_SUBSETS } else { options.subsets as usize },
+            subsets: if options.subsets == 0 { preset.subsets } else { options.subsets as usize },
             rows: range("rows", options.row_start, options.row_end)?,
             resume: flag("resume", options.resume)?,
         };

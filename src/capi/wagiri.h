@@ -906,11 +906,11 @@ wagiri_status wagiri_n2i_work_info(const char *work_dir,
                                    struct wagiri_n2i_work *out,
                                    struct wagiri_error **err);
 
-// Makes the chain that applies the model in the file `model_path`: `chain` with recon.n2i in the place of its
-// reconstruction. It runs like any other. On success `*out` is a new chain to be freed with `wagiri_chain_free`, on error
-// NULL. Thread-safe.
+// Makes the chain that applies the model in the file `model_path`, which is read when it runs: `chain` with recon.n2i in the
+// place of its reconstruction, of which it keeps the parameters. It runs like any other. On success `*out` is a new chain to be
+// freed with `wagiri_chain_free`, on error NULL. Thread-safe.
 //
-// WAGIRI_FORMAT: the file is no model. WAGIRI_INVALID: the chain has no reconstruction.
+// WAGIRI_INVALID: the chain has no reconstruction.
 wagiri_status wagiri_n2i_chain(const struct wagiri_chain *chain,
                                const char *model_path,
                                struct wagiri_chain **out,
