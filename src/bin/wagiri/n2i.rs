@@ -11,7 +11,7 @@ use std::time::Instant;
 use wagiri::chain::n2i::{
     self, DenoiseOptions, MODEL, TrainJob, TrainSummary, WORK_FILE, Work, apply_chain, apply_work, read_model,
 };
-use wagiri::denoise::{Ended, EngineKind, Subsets};
+use wagiri::denoise::{Ended, EngineKind, Model, Names, Scaling, Subsets};
 use wagiri::{Chain, Context, Device, Error, ErrorKind, Result, Scan};
 
 const UNIT: &str = "1/cm";
@@ -30,6 +30,8 @@ pub fn run(m: &ArgMatches) -> Result<()> {
         Some(("train", m)) => train(m),
         Some(("apply", m)) => apply(m),
         Some(("info", m)) => info(m),
+        Some(("import", m)) => import(m),
+        Some(("export", m)) => export(m),
         _ => Err(Error::internal("wagiri n2i", "a command without code")),
     }
 }
@@ -182,9 +184,31 @@ fn use_model(
     Ok(())
 }
 
-/// What a model tells.
+/// The files of `import` and `export`: weights, model.
+fn files(m: &ArgMatches) -> [&Path; 2] {
+    ["weights", "model"].map(|name| Path::new(args::text(m, name).unwrap_or_default()))
+}
+
+fn import(m: &ArgMatches) -> Result<()> {
+    let [weights, model] = files(m);
+    let number = |name, default| Ok::<f64, Error>(args::number(m, name)?.unwrap_or(default));
+    let scaling = Scaling { mean: number("mean", 0.0)?, spread: number("spread", 1.0)? };
+    describe(&n2i::import(weights, model, args::number(m, "subsets")?.unwrap_or(4), scaling)?);
+    Ok(())
+}
+
+fn export(m: &ArgMatches) -> Result<()> {
+    let [weights, model] = files(m);
+    n2i::export(model, weights, args::text(m, "names").map_or(Ok(Names::Wagiri), str::parse)?)
+}
+
 fn info(m: &ArgMatches) -> Result<()> {
-    let model = read_model(Path::new(args::text(m, "model").unwrap_or_default()))?;
+    describe(&read_model(Path::new(args::text(m, "model").unwrap_or_default()))?);
+    Ok(())
+}
+
+/// What a model tells.
+fn describe(model: &Model) {
     let line = |name: &str, value: String| say!("{name:<16} {value}");
     let a = &model.architecture;
     line(
@@ -203,5 +227,4 @@ fn info(m: &ArgMatches) -> Result<()> {
     for (name, value) in &model.about {
         line(name, value.clone());
     }
-    Ok(())
 }

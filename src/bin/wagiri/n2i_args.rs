@@ -26,7 +26,7 @@ pub fn denoise() -> Command {
     with_device(with_chain_options(command))
 }
 
-/// `wagiri n2i split|train|apply|info`.
+/// `wagiri n2i split|train|apply|info|import|export`.
 pub fn n2i() -> Command {
     let work = || Arg::new("work").required(true).value_name("WORK").help("Folder with subset0, subset1 ...");
     let split = with_scan_options(
@@ -55,14 +55,35 @@ pub fn n2i() -> Command {
         .about("Tell what is known of a trained network")
         .arg(Arg::new("model").required(true).value_name("MODEL").help("The file"))
         .arg(log_arg("info"));
+    let weights = |help: &'static str| Arg::new("weights").required(true).value_name("WEIGHTS").help(help);
+    let model = |help: &'static str| Arg::new("model").required(true).value_name("MODEL").help(help);
+    let import = Command::new("import")
+        .about("Make a network of weights that PyTorch trained: safetensors of a U-Net (docs/denoise.md)")
+        .arg(weights("The state_dict, as safetensors.torch.save_file writes it"))
+        .arg(model("File of the network"))
+        .arg(option("subsets", "K", "Subsets of the views that it was trained with, 2 to 64 (default 4)"))
+        .arg(option("mean", "1/cm", "What was subtracted from the values").default_value("0"))
+        .arg(option("spread", "1/cm", "What they were divided by then").default_value("1"))
+        .arg(log_arg("info"));
+    let export = Command::new("export")
+        .about("Write the weights of a network for PyTorch: safetensors for load_state_dict")
+        .arg(model("The network"))
+        .arg(weights("The file to be written"))
+        .arg(
+            option("names", "NAMES", "Of the tensors: wagiri, bolts (lightning-bolts) or milesial (Pytorch-UNet)")
+                .default_value("wagiri"),
+        )
+        .arg(log_arg("info"));
     Command::new("n2i")
-        .about("Noise2Inverse in single steps: split, train, apply")
+        .about("Noise2Inverse in single steps: split, train, apply; networks from and for PyTorch")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(with_chain_options(split))
         .subcommand(with_device(train))
         .subcommand(with_device(with_chain_options(apply)))
         .subcommand(info)
+        .subcommand(import)
+        .subcommand(export)
 }
 
 fn with_device(command: Command) -> Command {

@@ -5,6 +5,7 @@
 //! of a chain with its record), and of the training `checkpoint.safetensors`, `losses.csv` and `preview.tif`. Every step is
 //! continued where it was stopped, however it was stopped. Must not know: terminals.
 
+mod exchange;
 mod observe;
 mod record;
 mod split;
@@ -13,6 +14,7 @@ mod train;
 mod whole;
 mod work;
 
+pub use exchange::{export, import};
 pub use observe::{CHECKPOINT, LOSSES, PREVIEW};
 pub use record::WORK_FILE;
 pub use split::{SplitOptions, split};
