@@ -160,7 +160,7 @@ fn inputs(dir: &Path) -> (PathBuf, PathBuf) {
 fn run_programs(compiler: &[&str], wrapper: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let (plugin, library) = inputs(dir.path());
-    for (name, extra) in [("smoke", &plugin), ("errors", &library)] {
+    for (name, extra) in [("smoke", &plugin), ("errors", &library), ("n2i", &library)] {
         let program = build(compiler, &root().join(format!("tests/abi/{name}.c")), dir.path());
         let mut command = Command::new(wrapper.first().map_or(program.as_os_str(), |w| w.as_ref()));
         if let Some(rest) = wrapper.get(1..) {

@@ -10,13 +10,16 @@
 mod macros;
 mod chain;
 mod context;
+mod denoise;
 mod error;
 mod inspect;
 mod logger;
+mod model;
 mod ops;
 mod report;
 mod scan;
 mod stages;
+mod train;
 mod types;
 
 use error::wagiri_error;
@@ -25,7 +28,7 @@ use types::wagiri_status;
 
 /// ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 /// least the same minor; compare with `wagiri_abi_version()`.
-pub const WAGIRI_ABI_VERSION: u32 = 0x10003;
+pub const WAGIRI_ABI_VERSION: u32 = 0x10004;
 
 /// Bit of `wagiri_features()`: plugins can be loaded.
 pub const WAGIRI_FEATURE_PLUGINS: u64 = 1;

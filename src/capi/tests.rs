@@ -153,7 +153,9 @@ macro_rules! layouts {
 
 #[test]
 fn structs_lie_in_memory_as_the_header_says() {
-    use super::{chain::*, context::*, inspect::*, ops::*, report::*, scan::*, stages::*};
+    use super::{
+        chain::*, context::*, denoise::*, inspect::*, model::*, ops::*, report::*, scan::*, stages::*, train::*,
+    };
     let (rust, source) = layouts! {
         wagiri_view { data, shape, stride }
         wagiri_view_mut { data, shape, stride }
@@ -184,6 +186,22 @@ fn structs_lie_in_memory_as_the_header_says() {
         }
         wagiri_chain_details { struct_size, input, output, stage_count, path, out_dir, line, toml }
         wagiri_summary { struct_size, slices, center_px, center_px_per_row, minimum, maximum, found }
+        wagiri_n2i_split_options { struct_size, subsets, row_start, row_end, resume, report }
+        wagiri_n2i_work { struct_size, subsets, slices, slice_height, slice_width }
+        wagiri_n2i_options {
+            struct_size, preset, device, resume, channels, base_width, depth, norm, patch_px, batch, slices_per_epoch,
+            epochs, learning_rate, warmup_steps, clip_norm, average, held_out, patience, seed, checkpoint_s, decay, reserved
+        }
+        wagiri_n2i_epoch { epoch, steps, training, validation, learning_rate, seconds }
+        wagiri_n2i_report {
+            struct_size, epoch_done, epoch, epochs, step, steps, loss, training, validation, learning_rate, elapsed_s,
+            eta_s, history, history_count
+        }
+        wagiri_n2i_summary { struct_size, ended, epochs, steps, training, validation }
+        wagiri_model_details {
+            struct_size, subsets, channels, base_width, depth, norm, parameters, mean, spread, about_count, about_names,
+            about_values
+        }
     };
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let header = std::fs::read_to_string(root.join("src/capi/wagiri.h")).unwrap();
@@ -208,7 +226,7 @@ fn structs_lie_in_memory_as_the_header_says() {
 /// larger than it is.
 #[test]
 fn every_appended_field_will_change_the_size() {
-    use super::{chain::*, context::*, inspect::*, ops::*, scan::*, stages::*};
+    use super::{chain::*, context::*, denoise::*, inspect::*, model::*, ops::*, scan::*, stages::*, train::*};
     fn check<T: Versioned>(end_of_last_field: usize) {
         assert_eq!(size_of::<T>(), end_of_last_field);
         assert!(T::FIRST_SIZE <= size_of::<T>() && T::FIRST_SIZE > 4);
@@ -229,4 +247,9 @@ fn every_appended_field_will_change_the_size() {
     check::<wagiri_plan>(offset_of!(wagiri_plan, halo_above) + 8);
     check::<wagiri_chain_details>(offset_of!(wagiri_chain_details, toml) + 8);
     check::<wagiri_summary>(offset_of!(wagiri_summary, found) + 8);
+    check::<wagiri_n2i_split_options>(offset_of!(wagiri_n2i_split_options, report) + 8);
+    check::<wagiri_n2i_work>(offset_of!(wagiri_n2i_work, slice_width) + 8);
+    check::<wagiri_n2i_options>(offset_of!(wagiri_n2i_options, reserved) + 4);
+    check::<wagiri_n2i_summary>(offset_of!(wagiri_n2i_summary, validation) + 8);
+    check::<wagiri_model_details>(offset_of!(wagiri_model_details, about_values) + 8);
 }

@@ -24,7 +24,7 @@
 
 // ABI of this header: major << 16 | minor. A program built with major m needs a library of the same major m and at
 // least the same minor; compare with `wagiri_abi_version()`.
-#define WAGIRI_ABI_VERSION 65539
+#define WAGIRI_ABI_VERSION 65540
 
 // Bit of `wagiri_features()`: plugins can be loaded.
 #define WAGIRI_FEATURE_PLUGINS 1
@@ -123,6 +123,36 @@
 // Type of a parameter: free text.
 #define WAGIRI_PARAM_TEXT 5
 
+// Preset: trains on a processor.
+#define WAGIRI_N2I_SMALL 0
+
+// Preset: for graphics cards.
+#define WAGIRI_N2I_LARGE 1
+
+// Device of the network: the fastest that is there.
+#define WAGIRI_N2I_AUTO 0
+
+// Device of the network: the processor.
+#define WAGIRI_N2I_CPU 1
+
+// Device of the network: an NVIDIA card.
+#define WAGIRI_N2I_CUDA 2
+
+// Device of the network: a card with Vulkan, Metal or Direct3D 12.
+#define WAGIRI_N2I_WGPU 3
+
+// The training is done.
+#define WAGIRI_N2I_FINISHED 0
+
+// The validation loss got no better for `patience` epochs.
+#define WAGIRI_N2I_NO_BETTER 1
+
+// The callback asked to stop.
+#define WAGIRI_N2I_STOPPED 2
+
+// The loss grew without end; the model is that of the last good checkpoint, and the log tells more.
+#define WAGIRI_N2I_DIVERGED 3
+
 // A checked chain of stages. Owned by the caller; free it with `wagiri_chain_free`.
 typedef struct wagiri_chain wagiri_chain;
 
@@ -132,6 +162,9 @@ typedef struct wagiri_context wagiri_context;
 
 // What went wrong in one call. Owned by the caller; free it with `wagiri_error_free`.
 typedef struct wagiri_error wagiri_error;
+
+// A trained network and what is known of its training. Owned by the caller; free it with `wagiri_model_free`.
+typedef struct wagiri_model wagiri_model;
 
 // The raw frames of a scan and what is known about them. Immutable; pixels are read when they are asked for. Owned by
 // the caller; free it with `wagiri_scan_free`.
@@ -310,6 +343,36 @@ typedef struct wagiri_device {
   uint64_t memory_bytes;
 } wagiri_device;
 
+// How a scan is split. Set `struct_size` to sizeof; every other field may be 0.
+typedef struct wagiri_n2i_split_options {
+  // sizeof(wagiri_n2i_split_options).
+  uint32_t struct_size;
+  // Subsets of the views, 2 to 64; 0 is 4.
+  uint32_t subsets;
+  // First detector row to reconstruct.
+  uint64_t row_start;
+  // Row after the last one; 0 is all.
+  uint64_t row_end;
+  // 1 continues the split that was stopped in the folder; what is finished is not computed again.
+  uint64_t resume;
+  // Called instead of `progress`, with its `user`; may be NULL.
+  wagiri_reporter report;
+} wagiri_n2i_split_options;
+
+// What a work folder holds.
+typedef struct wagiri_n2i_work {
+  // sizeof(wagiri_n2i_work), set by the caller.
+  uint32_t struct_size;
+  // Noisy volumes, one for each subset of the views.
+  uint32_t subsets;
+  // Slices of each (z).
+  uint64_t slices;
+  // Rows of a slice (y).
+  uint64_t slice_height;
+  // Columns of a slice (x).
+  uint64_t slice_width;
+} wagiri_n2i_work;
+
 // What a chain says. Pointers are valid until the chain is changed or freed.
 typedef struct wagiri_chain_details {
   // sizeof(wagiri_chain_details), set by the caller.
@@ -354,6 +417,34 @@ typedef struct wagiri_scan_options {
   // View after the last one to use; 0 is all.
   uint64_t view_end;
 } wagiri_scan_options;
+
+// What a model is. Pointers are valid until it is freed.
+typedef struct wagiri_model_details {
+  // sizeof(wagiri_model_details), set by the caller.
+  uint32_t struct_size;
+  // Subsets of the views that it was trained for.
+  uint32_t subsets;
+  // Slices that it sees, odd.
+  uint32_t channels;
+  // Channels of the network at full size.
+  uint32_t base_width;
+  // Levels below full size.
+  uint32_t depth;
+  // What follows a convolution: 1 batch normalisation, 2 a bias.
+  int32_t norm;
+  // Trained numbers.
+  uint64_t parameters;
+  // Value that became 0, 1/cm.
+  double mean;
+  // Difference that became 1, 1/cm.
+  double spread;
+  // Entries of the two arrays below.
+  uint64_t about_count;
+  // Names, such as "chain", "scan", "epochs". New ones may be added.
+  const char *const *about_names;
+  // What the model says under each name.
+  const char *const *about_values;
+} wagiri_model_details;
 
 // How to turn counts into absorbance. Set `struct_size` to sizeof; every other field may be 0.
 typedef struct wagiri_normalise_options {
@@ -519,6 +610,124 @@ typedef void (*wagiri_finding)(void *user,
                                const char *place,
                                const char *text);
 
+// How a network is trained. Set `struct_size` to sizeof; a 0 anywhere else is what the preset says. The sizes of the two
+// presets and the range of each field are in the user's guide of Noise2Inverse.
+typedef struct wagiri_n2i_options {
+  // sizeof(wagiri_n2i_options).
+  uint32_t struct_size;
+  // WAGIRI_N2I_SMALL or WAGIRI_N2I_LARGE.
+  int32_t preset;
+  // WAGIRI_N2I_AUTO, _CPU, _CUDA or _WGPU.
+  int32_t device;
+  // 1 continues the training that was stopped in the work folder; every other field as it was.
+  uint32_t resume;
+  // Slices that the network sees, odd: the slice and as many below as above; 1 is plain 2D.
+  uint32_t channels;
+  // Channels of the network at full size, a multiple of 8.
+  uint32_t base_width;
+  // Levels below full size.
+  uint32_t depth;
+  // What follows a convolution: 1 batch normalisation, 2 a bias.
+  int32_t norm;
+  // Edge of the square patches, px.
+  uint64_t patch_px;
+  // Patches in a step.
+  uint64_t batch;
+  // Patches in an epoch.
+  uint64_t slices_per_epoch;
+  // Epochs.
+  uint64_t epochs;
+  // Largest step size of Adam.
+  double learning_rate;
+  // Steps over which the step size grows to it; -1 for none.
+  int64_t warmup_steps;
+  // Gradients with a larger norm are scaled to it; negative for never.
+  double clip_norm;
+  // Weight of the old in the running average of the weights, below 1; negative for no average.
+  double average;
+  // Slices that are kept out of the training, for the validation loss; a quarter of them at most.
+  uint64_t held_out;
+  // Epochs without a better validation loss after which the training ends; -1 for never.
+  int64_t patience;
+  // Where random numbers start.
+  uint64_t seed;
+  // Seconds after which a checkpoint is written also within an epoch.
+  double checkpoint_s;
+  // How the step size falls: 1 as a cosine to 0, 2 not at all.
+  int32_t decay;
+  // Not used; 0.
+  int32_t reserved;
+} wagiri_n2i_options;
+
+// Losses of a finished epoch: mean squared errors of the normalised values. This struct never grows.
+typedef struct wagiri_n2i_epoch {
+  // From 1.
+  uint64_t epoch;
+  // Steps done at its end.
+  uint64_t steps;
+  // Mean over its steps.
+  double training;
+  // On the slices that are kept out.
+  double validation;
+  // Step size at its end.
+  double learning_rate;
+  // Seconds of training until its end, stops not counted.
+  double seconds;
+} wagiri_n2i_epoch;
+
+// How far a training is. Everything in it is valid during the callback only.
+typedef struct wagiri_n2i_report {
+  // sizeof(wagiri_n2i_report) of the loaded library.
+  uint32_t struct_size;
+  // 1 if an epoch has just ended: its losses are the last of `history`.
+  uint32_t epoch_done;
+  // Epoch under way, from 1.
+  uint64_t epoch;
+  // Epochs in all.
+  uint64_t epochs;
+  // Steps done, by an earlier run too if this one continues it.
+  uint64_t step;
+  // Steps in all.
+  uint64_t steps;
+  // Loss of the last step, the mean squared error of the normalised values.
+  double loss;
+  // Mean loss of the last epoch; negative before its end.
+  double training;
+  // Loss on the slices that are kept out; negative before there is one.
+  double validation;
+  // Step size.
+  double learning_rate;
+  // Seconds of training, stops not counted.
+  double elapsed_s;
+  // Estimated seconds left; negative while there is nothing to estimate from.
+  double eta_s;
+  // All finished epochs, those of an earlier run too.
+  const struct wagiri_n2i_epoch *history;
+  // Their number.
+  uint64_t history_count;
+} wagiri_n2i_report;
+
+// Called after each step of a training, within long ones again, on the thread that called `wagiri_n2i_train`. 0 continues, anything else stops:
+// the training is saved and WAGIRI_CANCELLED returned. Must return normally: no C++ exception, no longjmp.
+typedef int32_t (*wagiri_n2i_progress)(void *user,
+                                       const struct wagiri_n2i_report *report);
+
+// What a training did.
+typedef struct wagiri_n2i_summary {
+  // sizeof(wagiri_n2i_summary), set by the caller.
+  uint32_t struct_size;
+  // Why it ended, WAGIRI_N2I_FINISHED to WAGIRI_N2I_DIVERGED.
+  int32_t ended;
+  // Finished epochs, those of an earlier run too.
+  uint64_t epochs;
+  // Steps at the end of the last of them.
+  uint64_t steps;
+  // Its mean loss; negative if there is none.
+  double training;
+  // Its loss on the slices that are kept out; negative if there is none.
+  double validation;
+} wagiri_n2i_summary;
+
 // Success.
 #define WAGIRI_OK 0
 
@@ -677,6 +886,36 @@ wagiri_status wagiri_device_info(const struct wagiri_context *ctx,
                                  struct wagiri_device *out,
                                  struct wagiri_error **err);
 
+// Splits the views of a scan into interleaved subsets and reconstructs each by itself with `chain`, which must end with a
+// reconstruction, into the folder `work_dir`: what a network is trained on. The axis is found once, on all views. `options`,
+// `progress` and `out` may be NULL; else set `out->struct_size` first. Thread-safe, but two calls cannot share a folder.
+//
+// WAGIRI_INVALID: fewer than 8 views for each subset. WAGIRI_CANCELLED: what is finished stays, and `options->resume` goes on.
+wagiri_status wagiri_n2i_split(const struct wagiri_context *ctx,
+                               const struct wagiri_chain *chain,
+                               const struct wagiri_scan *scan,
+                               const char *work_dir,
+                               const struct wagiri_n2i_split_options *options,
+                               wagiri_progress progress,
+                               void *user,
+                               struct wagiri_n2i_work *out,
+                               struct wagiri_error **err);
+
+// Tells what the work folder `work_dir` holds, which `wagiri_n2i_split` filled. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_n2i_work_info(const char *work_dir,
+                                   struct wagiri_n2i_work *out,
+                                   struct wagiri_error **err);
+
+// Makes the chain that applies the model in the file `model_path`, which is read when it runs: `chain` with recon.n2i in the
+// place of its reconstruction, of which it keeps the parameters. It runs like any other. On success `*out` is a new chain to be
+// freed with `wagiri_chain_free`, on error NULL. Thread-safe.
+//
+// WAGIRI_INVALID: the chain has no reconstruction.
+wagiri_status wagiri_n2i_chain(const struct wagiri_chain *chain,
+                               const char *model_path,
+                               struct wagiri_chain **out,
+                               struct wagiri_error **err);
+
 // Status of an error, the same that the function returned; WAGIRI_OK for NULL. Thread-safe.
 wagiri_status wagiri_error_status(const struct wagiri_error *error);
 
@@ -710,6 +949,22 @@ wagiri_status wagiri_chain_slices(const struct wagiri_context *ctx,
                                   const struct wagiri_scan *scan,
                                   uint64_t *slices,
                                   struct wagiri_error **err);
+
+// Reads a model that `wagiri_n2i_train` wrote. On success `*out` is to be freed with `wagiri_model_free`, on error NULL.
+// Thread-safe.
+//
+// WAGIRI_FORMAT: the file is no model, truncated, or of another version.
+wagiri_status wagiri_model_open(const char *path,
+                                struct wagiri_model **out,
+                                struct wagiri_error **err);
+
+// Describes a model. Set `out->struct_size` first. Thread-safe.
+wagiri_status wagiri_model_info(const struct wagiri_model *model,
+                                struct wagiri_model_details *out,
+                                struct wagiri_error **err);
+
+// Frees a model; NULL is allowed. No function may be using it.
+void wagiri_model_free(struct wagiri_model *model);
 
 // From `counts` [row, view, col] to absorbance `out`, of the same shape, with direct-beam images `flats`
 // [flat, row, col] and the image without beam `dark` [1, row, col]. The flats count as taken evenly from the first to
@@ -862,6 +1117,21 @@ wagiri_status wagiri_plugin_check(const char *path,
                                   wagiri_finding finding,
                                   void *user,
                                   struct wagiri_error **err);
+
+// Trains a network on the subsets in `work_dir` and writes it to the file `model_path`. A checkpoint is kept in the folder, by
+// which `options->resume` goes on after an end of any kind. `options`, `progress` and `summary` may be NULL; else set
+// `summary->struct_size` first. Thread-safe, but two calls cannot share a folder.
+//
+// WAGIRI_CANCELLED: the callback asked to stop; checkpoint, model and `summary` are written. WAGIRI_UNAVAILABLE: the device
+// is not there. WAGIRI_LIMIT: too little memory, or the disk is full; the checkpoint before is kept.
+wagiri_status wagiri_n2i_train(const struct wagiri_context *ctx,
+                               const char *work_dir,
+                               const char *model_path,
+                               const struct wagiri_n2i_options *options,
+                               wagiri_n2i_progress progress,
+                               void *user,
+                               struct wagiri_n2i_summary *summary,
+                               struct wagiri_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::RwLock;
 
 /// The chain `id` as it is now; a later change does not touch a run under way.
-fn chain(id: jlong) -> Result<Chain> {
+pub fn chain(id: jlong) -> Result<Chain> {
     let shared = handles::get::<RwLock<Chain>>(id, "Chain")?;
     let chain = shared.read().unwrap_or_else(|e| e.into_inner()).clone();
     Ok(chain)

@@ -8,6 +8,7 @@ mod callback;
 mod chain;
 mod context;
 mod convert;
+mod denoise;
 mod handles;
 mod ops;
 mod scan;
@@ -20,7 +21,7 @@ use std::path::Path;
 use throw::{Result, Throw};
 
 /// Raised whenever a native method changes; `NativeLibrary.ABI_VERSION` in Java is the same number.
-const ABI_VERSION: jint = 3;
+const ABI_VERSION: jint = 4;
 
 /// Defines one exported native method: catches panics, turns failures into exceptions.
 macro_rules! native {

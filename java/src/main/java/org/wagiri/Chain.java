@@ -23,6 +23,10 @@ public final class Chain extends NativeHandle {
         return new Chain(Native.chainParse(context.id(), text));
     }
 
+    static Chain wrap(long id) {
+        return new Chain(id);
+    }
+
     /** Sets a parameter from text: {@code set("recon.fbp", "center_px", "1023.5")}. */
     public Chain set(String stage, String param, String value) {
         Native.chainSet(id(), stage, param, value);

@@ -134,4 +134,33 @@ final class Native {
             String filter,
             boolean pad,
             ProgressListener listener);
+
+    static native WorkInfo n2iSplit(
+            long context,
+            long scan,
+            long chain,
+            String work,
+            int subsets,
+            int firstRow,
+            int endRow,
+            boolean resume,
+            ProgressListener listener);
+
+    static native WorkInfo n2iWork(String work);
+
+    static native TrainSummary n2iTrain(
+            long context,
+            String work,
+            String model,
+            String[] words,
+            double[] numbers,
+            long seed,
+            boolean resume,
+            TrainListener listener);
+
+    static native void n2iCheck(String[] words, double[] numbers, long seed);
+
+    static native long n2iChain(long chain, String model);
+
+    static native ModelInfo n2iModel(String model);
 }

@@ -3,7 +3,7 @@ package org.wagiri;
 /** Loads the native library once per class loader and remembers how that went. */
 final class NativeLibrary {
     /** Raised whenever a native method changes; {@code src/jni} carries the same number. */
-    static final int ABI_VERSION = 3;
+    static final int ABI_VERSION = 4;
 
     private static String loadedFrom;
     private static WagiriException failure;

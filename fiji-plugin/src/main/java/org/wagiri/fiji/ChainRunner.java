@@ -105,7 +105,7 @@ final class ChainRunner {
     }
 
     /** A line, or the file that it names. */
-    private static Chain parse(Context context, String chain) {
+    static Chain parse(Context context, String chain) {
         if (chain.isEmpty()) {
             throw new CommandError("chain: give a file, or a line such as raw | normalise | ring.sort | recon.fbp");
         }

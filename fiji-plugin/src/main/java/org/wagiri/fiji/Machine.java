@@ -23,6 +23,11 @@ final class Machine {
     }
 
     static Context context(Values values) {
+        return context(values, values.text("device"));
+    }
+
+    /** Where the field {@code device} is another one's. */
+    static Context context(Values values, String device) {
         if (values.text("threads").equals("0")) {
             throw new CommandError("threads: expected a whole number of at least 1 or auto");
         }
@@ -31,7 +36,7 @@ final class Machine {
             throw new CommandError("memory_gb: expected a number greater than 0 or auto");
         }
         long bytes = Math.round(gigabytes * 1e9);
-        return Context.create(values.integer("threads", 0), bytes, values.text("device"));
+        return Context.create(values.integer("threads", 0), bytes, device);
     }
 
     /** Loads what the user named, and nothing else. */

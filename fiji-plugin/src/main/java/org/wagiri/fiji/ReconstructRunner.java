@@ -60,7 +60,8 @@ final class ReconstructRunner {
         return chain.toString();
     }
 
-    private static String type(String bits) {
+    /** As write.tiff has it. */
+    static String type(String bits) {
         switch (bits) {
             case "16-bit":
                 return "u16";

@@ -191,6 +191,31 @@ public class HeadlessIT {
     }
 
     @Test
+    public void aDenoiserIsTrainedAndUsedWithALineForEveryEpoch() throws Exception {
+        String options = " center=296 neighbours=1 width=8 depth=1 epochs=2 slices=8 patch=32";
+        String arg = Job.TOOTH + "," + out("仕事") + "," + out("clean") + "," + options;
+        String log = run(Job.macro("denoise.ijm"), arg);
+        assertTrue(log, log.contains("wagiri: training on 4 volumes of 2 slices, 640 x 640 pixels"));
+        assertTrue(log, log.contains("wagiri: epoch 2 of 2: training loss "));
+        assertTrue(log, log.contains("2 slices made with " + out("仕事")));
+        assertEquals("[rec00000.tif, rec00001.tif]", Job.list(out("clean")));
+        String[] losses = Job.read(out("仕事").resolve("losses.csv")).split("\n");
+        assertEquals("a line for each epoch and their names", 3, losses.length);
+        // Once more: there is nothing left to train.
+        log = run(Job.macro("denoise.ijm"), arg);
+        assertTrue(log, log.contains("wagiri: trained 2 epochs on "));
+        assertFalse(log, log.contains("epoch 2 of 2: training loss "));
+        // With the same model the terminal makes the same files.
+        Job.runInTerminal(
+                Job.TOOTH,
+                out("terminal"),
+                "--chain",
+                "normalise | ring.sort | recon.n2i model=" + out("仕事").resolve("model.safetensors")
+                        + " center_px=296 pixel_um=1.3");
+        Job.assertSameFiles(out("terminal"), out("clean"));
+    }
+
+    @Test
     public void everyScanOfAFolderIsReconstructed() throws Exception {
         Path in = Files.createDirectories(out("in"));
         for (String name : new String[] {"s180", "tif180"}) {
@@ -245,6 +270,14 @@ public class HeadlessIT {
             {"Wagiri Run Chain...", "chain=normalise dry set=kernel_px input=" + Job.TOOTH,
                 "set: expected stage.param=value, several with ; (value = kernel_px)"},
             {"Wagiri Run Chain...", "chain=normalise plugin=/no/plugin.so", "/no/plugin.so: "},
+            {"Wagiri Train Denoiser...", "path=" + Job.TOOTH, "work: give the folder for the noisy volumes"},
+            {"Wagiri Train Denoiser...", "work=" + out("w"), "path: give a scan, or activate a stack"},
+            {"Wagiri Train Denoiser...", "path=" + Job.TOOTH + " splits=60 work=" + out("w"), "needs at least 8"},
+            {"Wagiri Train Denoiser...", "path=" + Job.TOOTH + " work=" + out("w") + " center=296 width=12",
+                "expected a base width that is a multiple of 8"},
+            {"Wagiri Apply Denoiser...", "path=" + Job.TOOTH + " output=" + out("w"), "model: give the file"},
+            {"Wagiri Apply Denoiser...", "path=" + Job.TOOTH + " model=" + Job.TOOTH, "output: give the folder"},
+            {"Wagiri Apply Denoiser...", "path=" + Job.TOOTH + " output=" + out("w") + " model=" + Job.TOOTH, "tooth.h5: "},
             {"Wagiri Stage...", "size_px=3", "stage: give a stage, such as stage=filter.median"},
             {"Wagiri Stage...", "stage=filter.median", "filter.median takes the slices of a volume; activate a stack"},
             {"Wagiri Stage...", "stage=filter.medain", "did you mean filter.median?"},

@@ -1,6 +1,7 @@
 package org.wagiri.fiji;
 
 import ij.IJ;
+import ij.ImageJ;
 import ij.gui.GenericDialog;
 import java.awt.Button;
 import java.awt.Checkbox;
@@ -16,7 +17,10 @@ import java.awt.TextField;
 import java.awt.Toolkit;
 import java.awt.Window;
 import java.awt.event.ActionEvent;
+import java.awt.event.KeyEvent;
 import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -42,6 +46,47 @@ final class Screen {
         }
         System.out.println("WindowIT skipped: " + reason);
         Assume.assumeTrue(reason, false);
+    }
+
+    /** Starts stock ImageJ with the finished jar in its plugins folder. */
+    static ImageJ imageJ(Path folder) throws Exception {
+        need();
+        Path home = Files.createDirectories(folder.resolve("imagej"));
+        Path plugins = Files.createDirectories(home.resolve("plugins"));
+        Files.copy(Job.jar().toPath(), plugins.resolve(Job.jar().getName()));
+        System.setProperty("plugins.dir", home.toString());
+        System.setProperty("user.home", home.toString());
+        ImageJ imageJ = new ImageJ(null, ImageJ.EMBEDDED);
+        await("the window of ImageJ", imageJ::isShowing);
+        return imageJ;
+    }
+
+    /** Presses a menu entry, as a user does. */
+    static void choose(String command) {
+        IJ.doCommand(command);
+    }
+
+    /**
+     * ImageJ runs a command in a thread of that name, which writes to the Recorder last. A command that begins before is
+     * lost to the Recorder.
+     */
+    static void awaitEnd(String command) throws Exception {
+        await(
+                "the end of " + command,
+                () -> Thread.getAllStackTraces().keySet().stream().noneMatch(t -> t.getName().equals(command)));
+    }
+
+    static void pressEscape(ImageJ imageJ) throws Exception {
+        onEventThread(() -> {
+            imageJ.toFront();
+            imageJ.requestFocus();
+            return null;
+        });
+        await("the focus", imageJ::isFocused);
+        Robot robot = new Robot();
+        robot.keyPress(KeyEvent.VK_ESCAPE);
+        robot.keyRelease(KeyEvent.VK_ESCAPE);
+        robot.waitForIdle();
     }
 
     static <T> T onEventThread(Callable<T> call) throws Exception {
@@ -94,9 +139,12 @@ final class Screen {
     }
 
     static void press(GenericDialog dialog, int button) throws Exception {
+        press(dialog.getButtons()[button]);
+    }
+
+    static void press(Button pressed) throws Exception {
         settle();
         onEventThread(() -> {
-            Button pressed = dialog.getButtons()[button];
             pressed.dispatchEvent(new ActionEvent(pressed, ActionEvent.ACTION_PERFORMED, pressed.getActionCommand()));
             return null;
         });

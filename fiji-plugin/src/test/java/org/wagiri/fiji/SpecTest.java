@@ -14,7 +14,9 @@ import org.wagiri.ParamInfo;
 import org.wagiri.StageInfo;
 
 public class SpecTest {
-    private static final Spec[] COMMANDS = {OpenScan.SPEC, Reconstruct.SPEC, RunChain.SPEC, RunStage.SPEC};
+    static final Spec[] COMMANDS = {
+        OpenScan.SPEC, Reconstruct.SPEC, TrainDenoiser.SPEC, ApplyDenoiser.SPEC, RunChain.SPEC, RunStage.SPEC
+    };
     private static final MacroOptions.Variables NO_VARIABLES = name -> null;
 
     private static Values parse(String options) {

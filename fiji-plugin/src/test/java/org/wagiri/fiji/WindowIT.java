@@ -15,9 +15,7 @@ import ij.gui.MessageDialog;
 import ij.io.FileSaver;
 import ij.plugin.frame.Recorder;
 import ij.process.ShortProcessor;
-import java.awt.Robot;
 import java.awt.Window;
-import java.awt.event.KeyEvent;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -37,14 +35,7 @@ public class WindowIT {
 
     @BeforeClass
     public static void start() throws Exception {
-        Screen.need();
-        Path home = Files.createDirectories(FOLDER.getRoot().toPath().resolve("imagej"));
-        Path plugins = Files.createDirectories(home.resolve("plugins"));
-        Files.copy(Job.jar().toPath(), plugins.resolve(Job.jar().getName()));
-        System.setProperty("plugins.dir", home.toString());
-        System.setProperty("user.home", home.toString());
-        imageJ = new ImageJ(null, ImageJ.EMBEDDED);
-        Screen.await("the window of ImageJ", imageJ::isShowing);
+        imageJ = Screen.imageJ(FOLDER.getRoot().toPath());
     }
 
     @Before
@@ -60,21 +51,6 @@ public class WindowIT {
         return Files.createDirectories(FOLDER.getRoot().toPath().resolve(name));
     }
 
-    /** Presses a menu entry, as a user does. */
-    private static void choose(String command) {
-        IJ.doCommand(command);
-    }
-
-    /**
-     * ImageJ runs a command in a thread of that name, which writes to the Recorder last. A command that begins before is
-     * lost to the Recorder.
-     */
-    private static void awaitEnd(String command) throws Exception {
-        Screen.await(
-                "the end of " + command,
-                () -> Thread.getAllStackTraces().keySet().stream().noneMatch(t -> t.getName().equals(command)));
-    }
-
     @Test
     public void recorderWritesTheDocumentedMacroAndItReplays() throws Exception {
         Path data = folder("tooth scan");
@@ -83,7 +59,7 @@ public class WindowIT {
         Files.copy(Paths.get(Job.TOOTH), scan);
         Screen.onEventThread(() -> new Recorder());
 
-        choose("Wagiri Open Scan...");
+        Screen.choose("Wagiri Open Scan...");
         GenericDialog open = Screen.dialog("Wagiri Open Scan");
         Screen.set(open, "Path", scan.toString());
         Screen.set(open, "Show", "sinograms");
@@ -91,13 +67,13 @@ public class WindowIT {
         Screen.set(open, "Normalize", "true");
         Screen.screenshot("open-scan-dialog");
         Screen.press(open, 0);
-        awaitEnd("Wagiri Open Scan...");
+        Screen.awaitEnd("Wagiri Open Scan...");
         ImagePlus sinograms = WindowManager.getCurrentImage();
         assertEquals(2, sinograms.getStackSize());
         assertTrue(sinograms.getStack().isVirtual());
         assertEquals("row 1", sinograms.getStack().getSliceLabel(2));
 
-        choose("Wagiri Reconstruct...");
+        Screen.choose("Wagiri Reconstruct...");
         GenericDialog reconstruct = Screen.dialog("Wagiri Reconstruct");
         Screen.set(reconstruct, "Output", out.toString());
         Screen.set(reconstruct, "Center", "296");
@@ -105,7 +81,7 @@ public class WindowIT {
         Screen.set(reconstruct, "Pixel um", "1.3");
         Screen.screenshot("reconstruct-dialog");
         Screen.press(reconstruct, 0);
-        awaitEnd("Wagiri Reconstruct...");
+        Screen.awaitEnd("Wagiri Reconstruct...");
         ImagePlus slices = WindowManager.getCurrentImage();
         assertEquals(2, slices.getStackSize());
         assertEquals(32, slices.getBitDepth());
@@ -155,7 +131,7 @@ public class WindowIT {
         Files.copy(Paths.get(Job.TOOTH), scan);
         Screen.onEventThread(() -> new Recorder());
 
-        choose("Wagiri Run Chain...");
+        Screen.choose("Wagiri Run Chain...");
         GenericDialog chain = Screen.dialog("Wagiri Run Chain");
         Screen.set(chain, "Chain", "raw | normalise | ring.sort | recon.fbp center_px=296 pixel_um=1.3");
         Screen.set(chain, "Input", scan.toString());
@@ -163,14 +139,14 @@ public class WindowIT {
         Screen.set(chain, "Set", "recon.fbp.filter=ramp;ring.sort.kernel_px=7");
         Screen.screenshot("run-chain-dialog");
         Screen.press(chain, 0);
-        awaitEnd("Wagiri Run Chain...");
+        Screen.awaitEnd("Wagiri Run Chain...");
         ImagePlus slices = WindowManager.getCurrentImage();
         assertEquals(2, slices.getStackSize());
         assertTrue(slices.getStack().isVirtual());
         assertEquals(1.3, slices.getCalibration().pixelDepth, 0);
         assertEquals("296", slices.getProp("wagiri.center"));
 
-        choose("Wagiri Stage...");
+        Screen.choose("Wagiri Stage...");
         GenericDialog chooser = Screen.dialog("Wagiri Stage");
         Screen.set(chooser, "Stage", "filter.median");
         Screen.screenshot("stage-chooser");
@@ -180,7 +156,7 @@ public class WindowIT {
         Screen.set(stage, "Size px", "5");
         Screen.screenshot("stage-dialog");
         Screen.press(stage, 0);
-        awaitEnd("Wagiri Stage...");
+        Screen.awaitEnd("Wagiri Stage...");
         ImagePlus median = WindowManager.getCurrentImage();
         assertEquals("rec filter.median", median.getTitle());
         assertEquals(2, median.getStackSize());
@@ -215,7 +191,7 @@ public class WindowIT {
     public void stagesOfAPluginHaveADialogToo() throws Exception {
         IJ.createImage("ramp", "16-bit ramp", 32, 24, 3).show();
         float before = WindowManager.getCurrentImage().getStack().getProcessor(2).getPixelValue(20, 3);
-        choose("Wagiri Stage...");
+        Screen.choose("Wagiri Stage...");
         GenericDialog first = Screen.dialog("Wagiri Stage");
         Screen.set(first, "Plugin", Job.plugin());
         Screen.press(first, 0);
@@ -228,7 +204,7 @@ public class WindowIT {
         Screen.set(third, "Factor", "2");
         Screen.screenshot("plugin-stage-dialog");
         Screen.press(third, 0);
-        awaitEnd("Wagiri Stage...");
+        Screen.awaitEnd("Wagiri Stage...");
         ImagePlus twice = WindowManager.getCurrentImage();
         assertEquals("ramp example.gain", twice.getTitle());
         assertEquals(3, twice.getStackSize());
@@ -251,7 +227,7 @@ public class WindowIT {
         Screen.await("the start", () -> !command.isAlive() || IJ.getLog() != null && IJ.getLog().contains("filter.median"));
         Thread.sleep(500);
         assertTrue("the stage ended too early: " + IJ.getLog(), command.isAlive());
-        pressEscape();
+        Screen.pressEscape(imageJ);
         command.join(60_000);
         assertFalse(command.isAlive());
         assertEquals(1, WindowManager.getImageCount());
@@ -343,7 +319,7 @@ public class WindowIT {
         }
         assertTrue("the window answers while slices come out", files(out) < LONG_ROWS);
         Screen.screenshot("running");
-        pressEscape();
+        Screen.pressEscape(imageJ);
         int atEscape = files(out);
         command.join(60_000);
         assertFalse(command.isAlive());
@@ -363,19 +339,6 @@ public class WindowIT {
         assertEquals(String.valueOf(ij.Macro.MACRO_CANCELED), String.valueOf(ended.get().getMessage()));
     }
 
-    private static void pressEscape() throws Exception {
-        Screen.onEventThread(() -> {
-            imageJ.toFront();
-            imageJ.requestFocus();
-            return null;
-        });
-        Screen.await("the focus", imageJ::isFocused);
-        Robot robot = new Robot();
-        robot.keyPress(KeyEvent.VK_ESCAPE);
-        robot.keyRelease(KeyEvent.VK_ESCAPE);
-        robot.waitForIdle();
-    }
-
     /** Runs the command and ignores that a failed one ends its script. */
     private static void run(String name, String options) {
         try {
@@ -392,7 +355,7 @@ public class WindowIT {
 
     @Test
     public void aMistakeInTheDialogIsToldAndTheDialogComesBackAsItWas() throws Exception {
-        choose("Wagiri Reconstruct...");
+        Screen.choose("Wagiri Reconstruct...");
         GenericDialog first = Screen.dialog("Wagiri Reconstruct");
         Screen.set(first, "Center", "middle");
         Screen.set(first, "Path", "/some/where");
@@ -404,7 +367,7 @@ public class WindowIT {
         GenericDialog second = Screen.dialog("Wagiri Reconstruct");
         assertEquals("/some/where", ((java.awt.TextField) second.getStringFields().get(0)).getText());
         Screen.press(second, 1);
-        awaitEnd("Wagiri Reconstruct...");
+        Screen.awaitEnd("Wagiri Reconstruct...");
     }
 
     @Test
