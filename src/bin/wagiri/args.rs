@@ -191,7 +191,7 @@ fn machine_args() -> [Arg; 5] {
     [
         option("threads", "N", "Compute threads; default all cores"),
         option("memory-gb", "GB", "Memory budget; default half of what is free"),
-        option("device", "NAME", "auto, cpu or gpu"),
+        option("device", "NAME", "auto, cpu, gpu, cuda or wgpu; what is no network is computed by the processor"),
         plugin_arg(),
         log_arg("info"),
     ]
