@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test bench jar install clean
+.PHONY: help setup demo demo-denoise test bench jar install clean
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 SYSTEM := $(shell uname -s)
@@ -22,7 +22,7 @@ LIBDIR ?= $(PREFIX)/lib
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install the tools that are missing
 	@.ci/setup.sh
@@ -56,10 +56,24 @@ demo: jar ## reconstruct the tooth scan in ImageJ by the menu command, into out/
 	$(RUN) target/release/wagiri preview tests/data/tooth/tooth.h5 out/demo/tooth --row 0 --sheet
 	@ls out/demo/rec/rec00000.tif out/demo/rec/rec00001.tif out/demo/tooth-sheet.png
 
-bench: setup ## measure engines, accuracy, rings, filters and the whole pipeline, into docs/benchmarks.md; needs 3 GB of disk
+# A foam of our own at 30 photons a pixel, written as raw frames, is all that the program gets to see; a detector counts 100
+# for a photon, and less than one photon is taken for one.
+demo-denoise: setup ## learn to denoise a low-dose foam from its own noise, and compare, into out/denoise
+	$(call title,Making the scan)
+	@rm -rf out/denoise && mkdir -p out/denoise
+	$(RUN) cargo bench --locked --bench n2i -- scan out/denoise/scan > out/denoise/pixel_um
+	$(RUN) cargo build --release --locked
+	$(call title,Splitting it - training - denoising: a few minutes)
+	$(RUN) target/release/wagiri denoise out/denoise/scan out/denoise/clean --preset small --epochs 30 --rings off \
+	  --filter ramp --center 63.5 --pixel-um "$$(cat out/denoise/pixel_um)" --set normalise.floor_counts=100
+	$(RUN) cargo bench --locked --bench n2i -- sheet out/denoise/clean out/denoise/sheet.png
+	@echo out/denoise/sheet.png
+
+bench: setup ## measure engines, accuracy, rings, filters, denoising and the whole pipeline, into docs/benchmarks.md; needs 3 GB of disk
 	$(RUN) cargo bench --locked --bench engines > target/benchmarks.md
 	$(RUN) cargo bench --locked --bench rings >> target/benchmarks.md
 	$(RUN) cargo bench --locked --bench filters >> target/benchmarks.md
+	$(RUN) cargo bench --locked --bench n2i >> target/benchmarks.md
 	$(RUN) cargo bench --locked --bench pipeline >> target/benchmarks.md
 	@mv target/benchmarks.md docs/benchmarks.md && cat docs/benchmarks.md
 

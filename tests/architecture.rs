@@ -272,7 +272,7 @@ fn the_checker_sees_each_breach() {
         ("src/recon/direct/mod.rs", "let x = unsafe { *p };", "'unsafe' outside"),
         ("src/io/mod.rs", "std::env::var_os(NAME)", "reads the environment"),
         ("src/io/mod.rs", "println!(\"{x}\")", "println!"),
-        ("src/denoise/mod.rs", "", "new module 'denoise'"),
+        ("src/other/mod.rs", "", "new module 'other'"),
         ("plugins/x/src/lib.rs", &"\n".repeat(MAX_LINES + 1), "lines; split it"),
     ];
     for (path, text, expected) in breaches {

@@ -21,8 +21,10 @@ mod random;
 mod sample;
 pub mod split;
 mod store;
+mod tensors;
 #[cfg(test)]
 mod tests;
+mod torch;
 mod train;
 
 pub use apply::Denoiser;
@@ -33,6 +35,7 @@ pub use network::{Architecture, Norm, Role, TensorInfo};
 pub use options::{Decay, TrainOptions};
 pub use sample::Scaling;
 pub use store::{Best, Checkpoint, Model};
+pub use torch::Names;
 pub use train::{Ended, EpochLoss, Observer, TrainReport, Trained, train};
 
 use crate::error::Result;

@@ -93,10 +93,10 @@ impl Architecture {
     /// Refuses what cannot be built.
     pub fn check(&self) -> Result<()> {
         let bad = |message: &str, name, value: usize| Err(Error::invalid("network", message).with(name, value));
-        if self.channels % 2 == 0 || self.channels > 63 {
+        if self.channels.is_multiple_of(2) || self.channels > 63 {
             return bad("expected an odd number of slices, 1 to 63", "channels", self.channels);
         }
-        if self.base_width % 8 != 0 || !(8..=256).contains(&self.base_width) {
+        if !self.base_width.is_multiple_of(8) || !(8..=256).contains(&self.base_width) {
             return bad("expected a base width that is a multiple of 8, 8 to 256", "base_width", self.base_width);
         }
         if !(1..=6).contains(&self.depth) {

@@ -3,18 +3,16 @@
 //! Must not know: files. Who has written the bytes to a disk renames them into place.
 
 use super::sample::Scaling;
+use super::tensors::{Tensor, Weights, bytes_of, write};
 use super::{Architecture, EpochLoss, Role, State, TrainOptions};
 use crate::error::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 /// Version of what is written; larger ones are refused.
 const VERSION: u32 = 1;
 const MODEL: &str = "wagiri-n2i-model";
 const CHECKPOINT: &str = "wagiri-n2i-checkpoint";
-/// The text: a line `name = value` for each fact.
-const TEXT: &str = "wagiri";
 /// Before the names of what is told of the scan.
 const ABOUT: &str = "about.";
 
@@ -45,12 +43,19 @@ impl Model {
         let mut text = Text::new(MODEL);
         text.network(&self.architecture, self.subsets, &self.scaling);
         text.about(&self.about);
+        write(self.tensors(|ours| ours.to_owned()), Some(text.0))
+    }
+    /// Tensors only, under other names.
+    pub(super) fn bytes_with(&self, name: impl Fn(&str) -> String) -> Result<Vec<u8>> {
+        write(self.tensors(name), None)
+    }
+    fn tensors(&self, name: impl Fn(&str) -> String) -> Vec<Tensor> {
         let tensors = self.architecture.tensors().into_iter().map(|tensor| {
             let from = if tensor.role == Role::Trained { &self.parameters } else { &self.statistics };
-            let values = &from[tensor.offset..tensor.offset + tensor.len()];
-            (tensor.name, tensor.shape, bytes_of(values))
+            let values = bytes_of(&from[tensor.offset..tensor.offset + tensor.len()]);
+            (name(&tensor.name), tensor.shape, values)
         });
-        write(tensors.collect(), text)
+        tensors.collect()
     }
     /// Reads what [`Model::to_bytes`] wrote. `place` names it in errors: not a model, damaged, of a later version.
     pub fn from_bytes(place: impl Display, bytes: &[u8]) -> Result<Model> {
@@ -60,7 +65,7 @@ impl Model {
         let (mut parameters, mut statistics) = (vec![0.0; trained], vec![0.0; running]);
         for tensor in architecture.tensors() {
             let into = if tensor.role == Role::Trained { &mut parameters } else { &mut statistics };
-            file.floats(&tensor.name, &tensor.shape, &mut into[tensor.offset..tensor.offset + tensor.len()])?;
+            file.weights.floats(&tensor.name, &tensor.shape, &mut into[tensor.offset..tensor.offset + tensor.len()])?;
         }
         Ok(Model {
             architecture,
@@ -180,7 +185,7 @@ impl Checkpoint {
         let best =
             self.best.iter().flat_map(|b| [("best.parameters", &b.parameters), ("best.statistics", &b.statistics)]);
         let all = self.vectors().into_iter().chain(best);
-        write(all.map(|(name, values)| (name.to_owned(), vec![values.len()], bytes_of(values))).collect(), text)
+        write(all.map(|(name, values)| (name.to_owned(), vec![values.len()], bytes_of(values))).collect(), Some(text.0))
     }
     fn vectors(&self) -> [(&'static str, &Vec<f32>); 6] {
         let State { parameters, statistics, averaged_parameters, averaged_statistics, moment1, moment2, .. } =
@@ -201,7 +206,7 @@ impl Checkpoint {
         let [trained, running] = architecture.lengths();
         let vector = |name: &str, len: usize| {
             let mut values = vec![0.0; len];
-            file.floats(name, &[len], &mut values).map(|()| values)
+            file.weights.floats(name, &[len], &mut values).map(|()| values)
         };
         let state = State {
             parameters: vector("parameters", trained)?,
@@ -235,20 +240,6 @@ impl Checkpoint {
             about: file.about(),
         })
     }
-}
-
-fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn write(tensors: Vec<(String, Vec<usize>, Vec<u8>)>, text: Text) -> Result<Vec<u8>> {
-    let internal = |e| Error::internal("safetensors", "the network cannot be written").caused_by(e);
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(internal)?)))
-        .collect::<Result<Vec<_>>>()?;
-    // One entry: several would come in any order.
-    safetensors::serialize(views, Some(HashMap::from([(TEXT.to_owned(), text.0)]))).map_err(internal)
 }
 
 /// Facts, a line each. Numbers are written such that they are read as the same bits.
@@ -309,21 +300,16 @@ impl Text {
 /// A file that is read.
 struct File<'a> {
     place: String,
-    tensors: SafeTensors<'a>,
+    weights: Weights<'a>,
     text: BTreeMap<String, String>,
 }
 
 impl<'a> File<'a> {
     fn read(place: &dyn Display, bytes: &'a [u8], format: &str) -> Result<Self> {
-        let place = place.to_string();
         let what = if format == MODEL { "a network of wagiri" } else { "a checkpoint of wagiri" };
-        let damaged = |e| {
-            let message = format!("expected {what} (safetensors); the file is another one, damaged or cut off");
-            Error::format(&place, message).caused_by(e)
-        };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let text = metadata.metadata().as_ref().and_then(|all| all.get(TEXT)).map_or("", String::as_str);
+        let weights = Weights::read(place, bytes).map_err(|e| e.at(format_args!("looking for {what}")))?;
+        let place = place.to_string();
+        let text = Weights::text(bytes);
         let plain =
             |value: &str| value.split("\\\\").map(|part| part.replace("\\n", "\n")).collect::<Vec<_>>().join("\\");
         let text: BTreeMap<String, String> = text
@@ -331,7 +317,7 @@ impl<'a> File<'a> {
             .filter_map(|line| line.split_once(" = "))
             .map(|(name, value)| (name.to_owned(), plain(value)))
             .collect();
-        let file = File { place, tensors, text };
+        let file = File { place, weights, text };
         let found = file.text.get("format").map_or("", String::as_str);
         if found != format {
             let found = match found {
@@ -408,24 +394,5 @@ impl<'a> File<'a> {
         let about =
             self.text.iter().filter_map(|(name, value)| Some((name.strip_prefix(ABOUT)?.to_owned(), value.clone())));
         about.collect()
-    }
-    /// The tensor `name`, which must have this shape and hold numbers.
-    fn floats(&self, name: &str, shape: &[usize], out: &mut [f32]) -> Result<()> {
-        let tensor = self
-            .tensors
-            .tensor(name)
-            .map_err(|e| Error::format(&self.place, format!("the tensor '{name}' is missing")).caused_by(e))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            let message =
-                format!("the tensor '{name}' is of another network: expected 32-bit floats of shape {shape:?}");
-            return Err(Error::format(&self.place, message).with("shape", format!("{:?}", tensor.shape())));
-        }
-        for (out, bytes) in out.iter_mut().zip(tensor.data().chunks_exact(4)) {
-            *out = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
-        if out.iter().any(|value| !value.is_finite()) {
-            return Err(Error::format(&self.place, format!("the tensor '{name}' holds what is not a finite number")));
-        }
-        Ok(())
     }
 }

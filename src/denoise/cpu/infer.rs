@@ -108,9 +108,19 @@ impl Work {
             output: zeros(full.rows * full.cols),
         }
     }
-    /// Whether the buffers are of this size.
-    pub fn fits(&self, full: Shape) -> bool {
-        self.full == full
+    /// Whether the buffers have room for images of this size.
+    pub fn fits(&self, plan: &Plan, full: Shape) -> bool {
+        let (begin, middle, joined) = shapes(plan, full);
+        let rooms = [(&self.begin, begin), (&self.middle, middle)].into_iter().chain(self.joined.iter().zip(joined));
+        rooms.into_iter().all(|(maps, shape)| shape.len() <= maps.data.len())
+    }
+    /// For images of a size that fits.
+    pub fn resize(&mut self, plan: &Plan, full: Shape) {
+        self.full = full;
+        self.output.resize(full.rows * full.cols, 0.0);
+        for (level, joined) in self.joined.iter_mut().enumerate() {
+            joined.reshape(plan.shape(full, level, 2));
+        }
     }
     #[cfg(test)]
     pub fn bytes(&self) -> u64 {

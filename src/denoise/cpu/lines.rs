@@ -1,6 +1,7 @@
 //! Loops over the pixels of a line, for blocks of channels: all that is not a convolution. Must not know images or threads.
 //!
-//! Plain Rust in the widest vectors, with the same bits on every machine. Each line has its pixels `step` floats apart; what is
+//! Plain Rust in the widest vectors, with the same bits on every machine; results of a block are written at once, so that the
+//! compiler need not think of what they might overwrite. Each line has its pixels `step` floats apart; what is
 //! summed over a line is summed for each channel by itself, in f32, and leaves as f64.
 
 use super::maps::BLOCK;
@@ -29,6 +30,12 @@ fn block(values: &[f32], channel: usize) -> &[f32; BLOCK] {
 #[inline(always)]
 fn block_mut(values: &mut [f32], channel: usize) -> &mut [f32; BLOCK] {
     (&mut values[channel..channel + BLOCK]).try_into().expect("a block")
+}
+
+/// `value` or 0, in a form that compilers turn into vector code.
+#[inline(always)]
+fn gate(open: bool, value: f32) -> f32 {
+    f32::from_bits(value.to_bits() & u32::from(open).wrapping_neg())
 }
 
 /// Sum and sum of squares of each channel: the first half and the second half of `sums`.
@@ -82,12 +89,13 @@ impl Kernel for Activate<'_> {
         for channel in (0..self.scale.len()).step_by(BLOCK) {
             let (scale, shift) = (block(self.scale, channel), block(self.shift, channel));
             for (from, to) in self.from.blocks(channel).zip(self.to.chunks_mut(self.to_step)) {
-                let to = block_mut(to, channel);
+                let mut values = [0.0; BLOCK];
                 for i in 0..BLOCK {
                     let value = from[i] * scale[i] + shift[i];
                     // NaN stays.
-                    to[i] = if value < 0.0 { 0.0 } else { value };
+                    values[i] = if value < 0.0 { 0.0 } else { value };
                 }
+                *block_mut(to, channel) = values;
             }
         }
     }
@@ -116,7 +124,7 @@ impl Kernel for BackSums<'_> {
             let (mut sum, mut product) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
             for (value, gradient) in self.line.blocks(channel).zip(self.gradient.blocks(channel)) {
                 for i in 0..BLOCK {
-                    let passed = if value[i] * scale[i] + shift[i] > 0.0 { gradient[i] } else { 0.0 };
+                    let passed = gate(value[i] * scale[i] + shift[i] > 0.0, gradient[i]);
                     sum[i] += passed;
                     product[i] += passed * ((value[i] - mean[i]) * inverse[i]);
                 }
@@ -148,11 +156,13 @@ impl Kernel for Back<'_> {
             let [scale, shift, slope, offset] =
                 [self.scale, self.shift, self.slope, self.offset].map(|values| block(values, channel));
             for (value, gradient) in self.line.chunks_mut(self.step).zip(self.gradient.blocks(channel)) {
-                let value = block_mut(value, channel);
+                let to = block_mut(value, channel);
+                let (value, mut values) = (*to, [0.0; BLOCK]);
                 for i in 0..BLOCK {
-                    let passed = if value[i] * scale[i] + shift[i] > 0.0 { gradient[i] } else { 0.0 };
-                    value[i] = scale[i] * passed + (offset[i] + slope[i] * value[i]);
+                    let passed = gate(value[i] * scale[i] + shift[i] > 0.0, gradient[i]);
+                    values[i] = scale[i] * passed + (offset[i] + slope[i] * value[i]);
                 }
+                *to = values;
             }
         }
     }
@@ -203,8 +213,11 @@ impl Kernel for Pool<'_> {
             for channel in (0..self.channels).step_by(BLOCK) {
                 let [a, b] = [block(upper, channel), block(upper, step + channel)];
                 let [c, d] = [block(lower, channel), block(lower, step + channel)];
-                let to = block_mut(to, channel);
-                (0..BLOCK).for_each(|i| to[i] = larger(larger(a[i], b[i]), larger(c[i], d[i])));
+                let mut values = [0.0; BLOCK];
+                for i in 0..BLOCK {
+                    values[i] = larger(larger(a[i], b[i]), larger(c[i], d[i]));
+                }
+                *block_mut(to, channel) = values;
             }
         }
     }
@@ -236,15 +249,17 @@ impl Kernel for PoolBack<'_> {
                 let [a, b] = [block(upper, channel), block(upper, step + channel)];
                 let c = block(lower, channel);
                 let [maximum, gradient] = [block(maxima, channel), block(gradient, channel)];
-                let [left, right] = [block_mut(left, channel), block_mut(right, channel)];
+                let [to_left, to_right] = [block_mut(left, channel), block_mut(right, channel)];
+                let [mut left, mut right] = [*to_left, *to_right];
                 for i in 0..BLOCK {
                     let [is_a, is_b, is_c] = [a[i], b[i], c[i]].map(|value| value == maximum[i]);
                     let above = is_a | is_b;
-                    let (to_left, to_right) =
+                    let (is_left, is_right) =
                         if self.is_lower { (!above & is_c, !above & !is_c) } else { (is_a, !is_a & is_b) };
-                    left[i] += if to_left { gradient[i] } else { 0.0 };
-                    right[i] += if to_right { gradient[i] } else { 0.0 };
+                    left[i] += gate(is_left, gradient[i]);
+                    right[i] += gate(is_right, gradient[i]);
                 }
+                (*to_left, *to_right) = (left, right);
             }
         }
     }
@@ -296,11 +311,12 @@ impl Kernel for DotBack<'_> {
             let mut sum = [0.0f32; BLOCK];
             let pixels = self.line.blocks(channel).zip(self.to.chunks_mut(self.to_step));
             for ((values, to), gradient) in pixels.zip(self.gradient) {
-                let to = block_mut(to, channel);
+                let mut back = [0.0; BLOCK];
                 for i in 0..BLOCK {
                     sum[i] += values[i] * gradient;
-                    to[i] = weights[i] * gradient;
+                    back[i] = weights[i] * gradient;
                 }
+                *block_mut(to, channel) = back;
             }
             (0..BLOCK).for_each(|i| self.sums[channel + i] = f64::from(sum[i]));
         }

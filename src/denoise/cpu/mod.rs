@@ -173,13 +173,15 @@ impl Engine for CpuEngine<'_> {
         self.afford(infer::bytes(&self.plan, one), "applying the network")?;
         check_finite(inputs, "inputs")?;
         self.training = None;
-        if !self.inference.as_ref().is_some_and(|work| work.fits(one)) {
+        // Tiles of an image differ in size.
+        if !self.inference.as_ref().is_some_and(|work| work.fits(&self.plan, one)) {
             self.inference = None;
         }
         let (plan, state, pool, kernels) = (&self.plan, &self.state, self.pool, self.kernels);
         let packed = || infer::Weights::new(plan, &state.averaged_parameters, &state.averaged_statistics);
         let weights = &*self.weights.get_or_insert_with(|| pool.install(packed));
         let work = self.inference.get_or_insert_with(|| infer::Work::new(plan, one));
+        work.resize(plan, one);
         for (input, mut output) in inputs.axis_chunks_iter(Axis(0), 1).zip(outputs.axis_iter_mut(Axis(0))) {
             let compute = |work: &mut infer::Work, watch: &_| work.run(Run { kernels, watch }, plan, weights, input);
             watched(pool, [&mut *work], 1, compute, &mut |_| tick())?;
@@ -201,5 +203,26 @@ impl Engine for CpuEngine<'_> {
     fn memory_bytes(&self) -> u64 {
         let [trained, running] = self.plan.lengths;
         self.memory_bytes.saturating_sub(4 * (5 * trained + 2 * running) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Norm;
+    use super::*;
+
+    #[test]
+    fn memory_is_what_buffers_take() {
+        let wide = Architecture { channels: 5, base_width: 72, depth: 2, norm: Norm::Batch };
+        let flat = Architecture { channels: 1, base_width: 8, depth: 1, norm: Norm::None };
+        for (architecture, rows, cols) in [(wide, 24, 16), (flat, 6, 50), (Architecture::SMALL, 64, 64)] {
+            let plan = Plan::new(&architecture);
+            let full = |images| Shape { images, rows, cols, channels: 0 };
+            let expected = |images| train::bytes(&plan, full(images));
+            for images in [1, 3] {
+                assert_eq!(train::Work::new(&plan, full(images)).bytes(), expected(images));
+            }
+            assert_eq!(infer::Work::new(&plan, full(1)).bytes(), infer::bytes(&plan, full(1)));
+        }
     }
 }

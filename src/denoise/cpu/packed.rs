@@ -74,13 +74,13 @@ fn pack(
     value: impl Fn(usize, usize, usize) -> f32 + Sync,
     to: &mut [f32],
 ) -> Packed<'_> {
-    let (wide, slots) = (layout.wide(), |o: usize| outputs.slot(o));
+    let (wide, from) = (layout.wide(), inputs.slots());
     let to = &mut to[..layout.len()];
     to.par_chunks_mut(layout.group_len()).enumerate().for_each(|(group, to)| {
         to.fill(0.0);
-        for (o, slot) in (0..outputs.count).map(|o| (o, slots(o))).filter(|(_, slot)| slot / wide == group) {
-            for i in 0..inputs.count {
-                let at = inputs.slot(i) * wide + slot % wide;
+        for (o, slot) in outputs.slots().into_iter().enumerate().filter(|(_, slot)| slot / wide == group) {
+            for (i, from) in from.iter().enumerate() {
+                let at = from * wide + slot % wide;
                 for tap in 0..layout.taps {
                     to[tap * layout.inputs * wide + at] = value(o, i, tap);
                 }
@@ -92,10 +92,10 @@ fn pack(
 
 /// `[out][in][9]` of the parameters, each output times its `scale`, if there are any.
 pub(super) fn pack_conv<'a>(conv: &Conv, parameters: &[f32], scale: Option<&[f32]>, to: &'a mut [f32]) -> Packed<'a> {
-    let (weights, inputs) = (&parameters[conv.weight..], conv.inputs.count);
+    let (weights, inputs, slots) = (&parameters[conv.weight..], conv.inputs.count, conv.outputs.slots());
     let value = |o: usize, i: usize, tap: usize| {
         let weight = weights[(o * inputs + i) * 9 + tap];
-        scale.map_or(weight, |scale| weight * scale[conv.outputs.slot(o)])
+        scale.map_or(weight, |scale| weight * scale[slots[o]])
     };
     pack(Layout::forward(conv), [conv.outputs, conv.inputs], value, to)
 }
@@ -124,11 +124,13 @@ pub(super) fn pack_up_back<'a>(up: &Up, parameters: &[f32], to: &'a mut [f32]) -
 /// The gradient of a convolution's weights from packed into the parameters' order.
 pub(super) fn unpack_conv(conv: &Conv, packed: &[f32], gradient: &mut [f32]) {
     let (layout, inputs) = (Layout::forward(conv), conv.inputs.count);
+    let slots = conv.inputs.slots();
     let to = &mut gradient[conv.weight..][..conv.outputs.count * inputs * 9];
     to.par_chunks_mut(9 * inputs).enumerate().for_each(|(o, to)| {
-        for (i, to) in to.chunks_exact_mut(9).enumerate() {
+        let output = conv.outputs.slot(o);
+        for (to, input) in to.chunks_exact_mut(9).zip(&slots) {
             for (tap, to) in to.iter_mut().enumerate() {
-                *to = packed[layout.at(conv.outputs.slot(o), conv.inputs.slot(i), tap)];
+                *to = packed[layout.at(output, *input, tap)];
             }
         }
     });
@@ -137,11 +139,13 @@ pub(super) fn unpack_conv(conv: &Conv, packed: &[f32], gradient: &mut [f32]) {
 /// The same of a transposed convolution.
 pub(super) fn unpack_up(up: &Up, packed: &[f32], gradient: &mut [f32]) {
     let (layout, outputs) = (Layout::up(up), up.outputs.count);
+    let slots = up.outputs.slots();
     let to = &mut gradient[up.weight..][..up.inputs.count * outputs * 4];
     to.par_chunks_mut(4 * outputs).enumerate().for_each(|(i, to)| {
-        for (o, to) in to.chunks_exact_mut(4).enumerate() {
+        let input = up.inputs.slot(i);
+        for (to, output) in to.chunks_exact_mut(4).zip(&slots) {
             for (tap, to) in to.iter_mut().enumerate() {
-                *to = packed[layout.at(up.outputs.slot(o), up.inputs.slot(i), tap)];
+                *to = packed[layout.at(*output, input, tap)];
             }
         }
     });

@@ -34,6 +34,10 @@ impl Channels {
         let set = self.count / self.sets;
         i / set * set.next_multiple_of(self.block) + i % set
     }
+    /// Of all of them.
+    pub fn slots(self) -> Vec<usize> {
+        (0..self.count).map(|i| self.slot(i)).collect()
+    }
 }
 
 /// A convolution of 3 x 3 pixels with what follows. Numbers are places in the parameters, `running` in the statistics.

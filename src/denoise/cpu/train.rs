@@ -113,6 +113,19 @@ impl Work {
         self.full == full
     }
 
+    #[cfg(test)]
+    pub fn bytes(&self) -> u64 {
+        let of_pair = |pair: &Pair| [&pair.units[0].y, &pair.units[1].y, &pair.middle].map(|maps| maps.data.len());
+        let of_level = |level: &Level| {
+            let Level { encoder, decoder, joined, joined_back, pooled, pooled_back, end, back } = level;
+            let images = [joined, joined_back, pooled, pooled_back, end, back].map(|maps| maps.data.len());
+            [of_pair(encoder), of_pair(decoder)].concat().into_iter().chain(images).sum::<usize>()
+        };
+        let rest = [&self.input, &self.bottom, &self.back].map(|maps| maps.data.len());
+        let floats = self.levels.iter().map(of_level).chain(of_pair(&self.lowest)).chain(rest).sum::<usize>();
+        4 * floats as u64 + self.scratch.bytes()
+    }
+
     /// Mean squared error of the batch, and into `scratch` the gradient and the running statistics after the step. If nobody
     /// wants it any more, what is there means nothing.
     pub fn run(&mut self, run: Run, plan: &Plan, batch: &Batch, parameters: &[f32], statistics: &[f32]) -> f64 {
