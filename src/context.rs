@@ -33,6 +33,10 @@ impl Device {
         ("wgpu", Device::Wgpu),
     ];
 
+    /// `auto`, `cpu`, `gpu`, `cuda` or `wgpu`.
+    pub fn name(self) -> &'static str {
+        Device::NAMES.iter().find(|(_, device)| *device == self).map_or("auto", |(name, _)| name)
+    }
     /// What networks are to be computed by.
     pub fn engine(self) -> EngineKind {
         match self {

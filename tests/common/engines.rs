@@ -82,15 +82,15 @@ pub fn agree<'e>(
         check("statistics", &a.statistics, &b.statistics, close);
         check("averaged statistics", &a.averaged_statistics, &b.averaged_statistics, close);
     }
-    // The first step is as long as the learning rate for each weight, whatever its gradient; where that is nothing but
+    // The first step is as long as the learning rate for each weight, whatever its gradient: where that is little more than
     // rounding, its sign is too. The others must have moved alike.
     let largest = a.moment1.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     let sure = |values: &[f32]| -> Vec<f32> {
         let pairs = values.iter().zip(&a.moment1);
-        pairs.filter(|(_, m)| m.abs() > 300.0 * close * largest).map(|(v, _)| *v).collect()
+        pairs.filter(|(_, m)| m.abs() > 10.0 * close * largest).map(|(v, _)| *v).collect()
     };
-    assert!(sure(&a.parameters).len() > a.parameters.len() / 2);
-    // A gradient that is off by 1/300 of itself moves a weight by as much of 1e-3; the largest weights are about 0.3.
+    println!("{} of {} weights have a gradient of sure sign", sure(&a.parameters).len(), a.parameters.len());
+    assert!(sure(&a.parameters).len() > a.parameters.len() / 8);
     check("weights", &sure(&a.parameters), &sure(&b.parameters), close.max(1e-5));
     check("averaged weights", &sure(&a.averaged_parameters), &sure(&b.averaged_parameters), close.max(1e-5));
 

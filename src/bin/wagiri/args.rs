@@ -96,6 +96,11 @@ pub fn command() -> Command {
                 .arg(plugin_arg()),
         )
         .subcommand(
+            Command::new("devices")
+                .about("List the devices: the processor, and graphics processors for networks")
+                .args(machine_args()),
+        )
+        .subcommand(
             Command::new("stages")
                 .about("List the stages, or describe one with its parameters")
                 .arg(Arg::new("id").value_name("ID"))
