@@ -33,7 +33,7 @@ test: setup ## everything: format, lints, Rust, C, Java, ImageJ
 	$(call title,Lints)
 	$(RUN) cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call title,Rust and C tests)
-	$(RUN) cargo build --workspace --locked
+	$(RUN) cargo build --workspace --lib --bins --tests --locked
 	$(RUN) cargo test --workspace --locked
 	$(call title,Java and ImageJ tests)
 	$(RUN) $(SCREEN) $(MVN) "-Dwagiri.native.path=$(CURDIR)/target/debug/$(LIB)" verify

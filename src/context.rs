@@ -3,6 +3,7 @@
 //! The only place beside the command line that looks at the machine it runs on.
 
 use crate::chain::Registry;
+use crate::denoise::{EngineKind, gpus};
 use crate::error::{Error, Result};
 use std::str::FromStr;
 use std::sync::RwLock;
@@ -15,19 +16,45 @@ pub enum Device {
     Auto,
     /// The processor.
     Cpu,
-    /// A graphics processor; an error if there is none.
+    /// A graphics processor; an error if there is none. Only networks compute there, all else is done by the processor.
     Gpu,
+    /// The same, NVIDIA's by CUDA; where it is not there the next in line, with a remark.
+    Cuda,
+    /// The same, any maker's by Vulkan or Metal; where it is not there the processor, with a remark.
+    Wgpu,
+}
+
+impl Device {
+    const NAMES: [(&'static str, Device); 5] = [
+        ("auto", Device::Auto),
+        ("cpu", Device::Cpu),
+        ("gpu", Device::Gpu),
+        ("cuda", Device::Cuda),
+        ("wgpu", Device::Wgpu),
+    ];
+
+    /// `auto`, `cpu`, `gpu`, `cuda` or `wgpu`.
+    pub fn name(self) -> &'static str {
+        Device::NAMES.iter().find(|(_, device)| *device == self).map_or("auto", |(name, _)| name)
+    }
+    /// What networks are to be computed by.
+    pub fn engine(self) -> EngineKind {
+        match self {
+            Device::Auto | Device::Gpu => EngineKind::Auto,
+            Device::Cpu => EngineKind::Cpu,
+            Device::Cuda => EngineKind::Cuda,
+            Device::Wgpu => EngineKind::Wgpu,
+        }
+    }
 }
 
 impl FromStr for Device {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Device::Auto),
-            "cpu" => Ok(Device::Cpu),
-            "gpu" => Ok(Device::Gpu),
-            _ => Err(Error::invalid("device", "expected auto, cpu or gpu").with("device", format!("'{text}'"))),
-        }
+        let named = Device::NAMES.iter().find(|(name, _)| *name == text);
+        named.map(|(_, device)| *device).ok_or_else(|| {
+            Error::invalid("device", "expected auto, cpu, gpu, cuda or wgpu").with("device", format!("'{text}'"))
+        })
     }
 }
 
@@ -45,11 +72,11 @@ pub struct ContextOptions {
 /// One device that can compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
-    /// [`Device::Cpu`] or [`Device::Gpu`].
+    /// What it is asked for by: [`Device::Cpu`], [`Device::Cuda`] or [`Device::Wgpu`]. A card may be there by both of these.
     pub kind: Device,
     /// Model, as the machine reports it.
     pub name: String,
-    /// Compute threads of the context on a processor.
+    /// Compute threads of the context on the processor; 0 for a graphics processor.
     pub threads: usize,
     /// Memory of the device, bytes; 0 if the machine does not tell.
     pub memory_bytes: u64,
@@ -62,6 +89,7 @@ pub struct Context {
     pool: rayon::ThreadPool,
     _threads: JoinOnDrop, // behind `pool`: fields are dropped in this order
     memory_bytes: u64,
+    device: Device,
     registry: RwLock<Registry>,
 }
 
@@ -72,8 +100,9 @@ impl Context {
         if !(1..=4096).contains(&threads) {
             return Err(Error::invalid("threads", "expected 1 to 4096 compute threads").with("threads", threads));
         }
-        if options.device == Device::Gpu {
-            return Err(Error::unavailable("device", "this version has no GPU engine; use device=auto or device=cpu"));
+        if options.device == Device::Gpu && graphics_processors().next().is_none() {
+            let message = "no GPU was found that can compute; use device=auto or device=cpu";
+            return Err(Error::unavailable("device", message));
         }
         let memory_bytes = match options.memory_bytes {
             Some(0) => return Err(Error::invalid("memory", "the memory budget must be greater than 0 bytes")),
@@ -90,7 +119,13 @@ impl Context {
             })
             .build()
             .map_err(|e| Error::unavailable("threads", "cannot start the thread pool").caused_by(e))?;
-        Ok(Context { pool, _threads: JoinOnDrop(handles), memory_bytes, registry: RwLock::new(Registry::built_in()) })
+        Ok(Context {
+            pool,
+            _threads: JoinOnDrop(handles),
+            memory_bytes,
+            device: options.device,
+            registry: RwLock::new(Registry::built_in()),
+        })
     }
     /// The compute threads.
     pub fn pool(&self) -> &rayon::ThreadPool {
@@ -100,14 +135,20 @@ impl Context {
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
-    /// The devices of this machine that this version computes on.
+    /// The device that was asked for.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+    /// The devices of this machine that this version computes on: the processor, and graphics processors for networks.
+    /// Looks for their drivers, which may take a second.
     pub fn devices(&self) -> Vec<DeviceInfo> {
         let mut system = sysinfo::System::new();
         system.refresh_memory();
         system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
         let brand = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
         let name = if brand.is_empty() { std::env::consts::ARCH } else { brand }.to_owned();
-        vec![DeviceInfo { kind: Device::Cpu, name, threads: self.threads(), memory_bytes: system.total_memory() }]
+        let cpu = DeviceInfo { kind: Device::Cpu, name, threads: self.threads(), memory_bytes: system.total_memory() };
+        std::iter::once(cpu).chain(graphics_processors()).collect()
     }
     /// Memory budget for slabs and buffers.
     pub fn memory_bytes(&self) -> u64 {
@@ -122,6 +163,14 @@ impl Context {
         let plugin = crate::host::load(path)?;
         self.registry.write().unwrap_or_else(|e| e.into_inner()).add_plugin(plugin)
     }
+}
+
+/// Those that the processor does not only pretend to be.
+fn graphics_processors() -> impl Iterator<Item = DeviceInfo> {
+    gpus().into_iter().filter(|gpu| !gpu.software).map(|gpu| {
+        let kind = if gpu.kind == EngineKind::Cuda { Device::Cuda } else { Device::Wgpu };
+        DeviceInfo { kind, name: gpu.name, threads: 0, memory_bytes: gpu.memory_bytes }
+    })
 }
 
 /// Rayon only asks its threads to end; this waits for them.

@@ -21,8 +21,12 @@ pub struct wagiri_context {
 pub const WAGIRI_DEVICE_AUTO: i32 = 0;
 /// Device: the processor.
 pub const WAGIRI_DEVICE_CPU: i32 = 1;
-/// Device: a graphics processor.
+/// Device: a graphics processor. Only networks compute there.
 pub const WAGIRI_DEVICE_GPU: i32 = 2;
+/// Device: NVIDIA's graphics processors by CUDA, else the next in line.
+pub const WAGIRI_DEVICE_CUDA: i32 = 3;
+/// Device: graphics processors by Vulkan or Metal, else the processor.
+pub const WAGIRI_DEVICE_WGPU: i32 = 4;
 
 /// Options of a context. Set `struct_size` to sizeof; every other field may be 0.
 #[repr(C)]
@@ -30,7 +34,7 @@ pub const WAGIRI_DEVICE_GPU: i32 = 2;
 pub struct wagiri_context_options {
     /// sizeof(wagiri_context_options).
     pub struct_size: u32,
-    /// WAGIRI_DEVICE_; 0 is the fastest that is there, and a device that is not there is WAGIRI_UNAVAILABLE.
+    /// WAGIRI_DEVICE_; 0 is the fastest that is there, and WAGIRI_DEVICE_GPU is WAGIRI_UNAVAILABLE where there is none.
     pub device: i32,
     /// Compute threads, up to 4096; 0 is all cores.
     pub threads: u32,
@@ -49,7 +53,7 @@ unsafe impl Versioned for wagiri_context_options {
 pub struct wagiri_device {
     /// sizeof(wagiri_device), set by the caller.
     pub struct_size: u32,
-    /// WAGIRI_DEVICE_CPU or WAGIRI_DEVICE_GPU.
+    /// WAGIRI_DEVICE_CPU, WAGIRI_DEVICE_CUDA or WAGIRI_DEVICE_WGPU.
     pub kind: i32,
     /// Compute threads of the context on a processor; 0 for a GPU.
     pub threads: u32,
@@ -70,6 +74,8 @@ impl wagiri_context {
             WAGIRI_DEVICE_AUTO => Device::Auto,
             WAGIRI_DEVICE_CPU => Device::Cpu,
             WAGIRI_DEVICE_GPU => Device::Gpu,
+            WAGIRI_DEVICE_CUDA => Device::Cuda,
+            WAGIRI_DEVICE_WGPU => Device::Wgpu,
             other => return Err(Error::invalid("device", "expected a WAGIRI_DEVICE_ value").with("device", other)),
         };
         let options = ContextOptions {
@@ -169,7 +175,11 @@ pub unsafe extern "C" fn wagiri_device_info(
         };
         out.set(wagiri_device {
             struct_size: 0,
-            kind: if device.kind == Device::Gpu { WAGIRI_DEVICE_GPU } else { WAGIRI_DEVICE_CPU },
+            kind: match device.kind {
+                Device::Cuda => WAGIRI_DEVICE_CUDA,
+                Device::Wgpu => WAGIRI_DEVICE_WGPU,
+                _ => WAGIRI_DEVICE_CPU,
+            },
             name: name.as_ptr(),
             memory_bytes: device.memory_bytes,
             threads: device.threads as u32,

@@ -35,8 +35,14 @@
 // Device: the processor.
 #define WAGIRI_DEVICE_CPU 1
 
-// Device: a graphics processor.
+// Device: a graphics processor. Only networks compute there.
 #define WAGIRI_DEVICE_GPU 2
+
+// Device: NVIDIA's graphics processors by CUDA, else the next in line.
+#define WAGIRI_DEVICE_CUDA 3
+
+// Device: graphics processors by Vulkan or Metal, else the processor.
+#define WAGIRI_DEVICE_WGPU 4
 
 // Level of a log record: the work failed or the result is doubtful.
 #define WAGIRI_LOG_ERROR 1
@@ -314,7 +320,7 @@ typedef int32_t (*wagiri_slice)(void *user,
 typedef struct wagiri_context_options {
   // sizeof(wagiri_context_options).
   uint32_t struct_size;
-  // WAGIRI_DEVICE_; 0 is the fastest that is there, and a device that is not there is WAGIRI_UNAVAILABLE.
+  // WAGIRI_DEVICE_; 0 is the fastest that is there, and WAGIRI_DEVICE_GPU is WAGIRI_UNAVAILABLE where there is none.
   int32_t device;
   // Compute threads, up to 4096; 0 is all cores.
   uint32_t threads;
@@ -333,7 +339,7 @@ typedef void (*wagiri_log)(void *user,
 typedef struct wagiri_device {
   // sizeof(wagiri_device), set by the caller.
   uint32_t struct_size;
-  // WAGIRI_DEVICE_CPU or WAGIRI_DEVICE_GPU.
+  // WAGIRI_DEVICE_CPU, WAGIRI_DEVICE_CUDA or WAGIRI_DEVICE_WGPU.
   int32_t kind;
   // Compute threads of the context on a processor; 0 for a GPU.
   uint32_t threads;

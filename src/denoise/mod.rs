@@ -13,6 +13,8 @@ mod apply;
 mod cpu;
 mod device;
 mod engine;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu;
 mod network;
 mod options;
 mod random;
@@ -27,7 +29,7 @@ mod train;
 
 pub use apply::Denoiser;
 pub use cpu::CpuEngine;
-pub use device::{EngineKind, open_engine};
+pub use device::{EngineKind, Gpu, gpus, open_engine};
 pub use engine::{Batch, Engine, State, StepDone, Tick, Update};
 pub use network::{Architecture, Norm, Role, TensorInfo};
 pub use options::{Decay, TrainOptions};

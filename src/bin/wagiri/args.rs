@@ -98,6 +98,11 @@ pub fn command() -> Command {
                 .arg(plugin_arg()),
         )
         .subcommand(
+            Command::new("devices")
+                .about("List the devices: the processor, and graphics processors for networks")
+                .args(machine_args()),
+        )
+        .subcommand(
             Command::new("stages")
                 .about("List the stages, or describe one with its parameters")
                 .arg(Arg::new("id").value_name("ID"))
@@ -193,7 +198,7 @@ pub fn machine_args() -> [Arg; 5] {
     [
         option("threads", "N", "Compute threads; default all cores"),
         option("memory-gb", "GB", "Memory budget; default half of what is free"),
-        option("device", "NAME", "auto, cpu or gpu"),
+        option("device", "NAME", "auto, cpu, gpu, cuda or wgpu; what is no network is computed by the processor"),
         plugin_arg(),
         log_arg("info"),
     ]

@@ -35,6 +35,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("zscan", m)) => zscan::run(m),
         Some(("conv", m)) => convert(m),
         Some(("check", m)) => check(m),
+        Some(("devices", m)) => devices(m),
         Some(("stages", m)) => stages(m),
         Some(("compat", m)) => old_names(m),
         Some(("plugin", m)) => plugin(m),
@@ -340,6 +341,19 @@ fn check(m: &ArgMatches) -> Result<()> {
         }
     }
     say!("the chain is valid: {chain}");
+    Ok(())
+}
+
+fn devices(m: &ArgMatches) -> Result<()> {
+    for device in args::context(m)?.devices() {
+        let threads = if device.threads > 0 { format!(", {} threads", device.threads) } else { String::new() };
+        let memory = if device.memory_bytes > 0 {
+            format!(", {:.0} GB", device.memory_bytes as f64 / 1e9)
+        } else {
+            String::new()
+        };
+        say!("{:<5} {}{threads}{memory}", device.kind.name(), device.name);
+    }
     Ok(())
 }
 

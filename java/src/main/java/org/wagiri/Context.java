@@ -18,7 +18,8 @@ public final class Context extends NativeHandle {
     /**
      * @param threads compute threads, or 0 for all cores
      * @param memoryBytes memory for slabs and buffers outside the Java heap, or 0 for half of what is free
-     * @param device {@code auto}, {@code cpu} or {@code gpu}
+     * @param device {@code auto}, {@code cpu}, {@code gpu}, {@code cuda} or {@code wgpu}; only networks compute elsewhere than on the
+     *     processor
      */
     public static Context create(int threads, long memoryBytes, String device) {
         Wagiri.load();

@@ -42,7 +42,7 @@ public class FailureTest {
 
     @Test
     public void errorsCarryCodeAndSentence() {
-        assertFails(ErrorCode.INVALID, "device: expected auto, cpu or gpu", () -> Context.create(0, 0, "tpu"));
+        assertFails(ErrorCode.INVALID, "device: expected auto, cpu, gpu, cuda or wgpu", () -> Context.create(0, 0, "tpu"));
         assertFails(ErrorCode.INVALID, "threads", () -> Context.create(-1, 0, "auto"));
         assertFails(ErrorCode.UNAVAILABLE, "GPU", () -> Context.create(0, 0, "gpu"));
         assertFails(ErrorCode.NOT_FOUND, "nowhere", () -> Scan.open(new File(folder.getRoot(), "nowhere").getPath()));

@@ -7,7 +7,7 @@ final class Machine {
     private Machine() {}
 
     static Field device() {
-        return Field.choice("device", "Device", "auto", "cpu", "gpu");
+        return Field.choice("device", "Device", "auto", "cpu", "gpu", "cuda", "wgpu");
     }
 
     static Field threads() {
