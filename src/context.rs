@@ -197,3 +197,22 @@ fn available_memory() -> u64 {
         bytes => bytes,
     }
 }
+
+/// Bytes that may still be written below `path`, which need not exist; `None` where the system does not tell for sure.
+pub(crate) fn free_disk_bytes(path: &std::path::Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find(|folder| folder.exists())?.canonicalize().ok()?;
+    let disks = sysinfo::Disks::new_with_refreshed_list_specifics(sysinfo::DiskRefreshKind::nothing().with_storage());
+    let of_path = disks.list().iter().filter(|disk| there.starts_with(disk.mount_point()));
+    let disk = of_path.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
+    // A file system that is not in the list may be mounted in between.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let device = |path: &std::path::Path| std::fs::metadata(path).ok().map(|data| data.dev());
+        if device(&there)? != device(disk.mount_point())? {
+            return None;
+        }
+    }
+    Some(disk.available_space())
+}

@@ -85,6 +85,17 @@ fn other() -> &'static str {
     FOLDER.path().to_str().expect("UTF-8")
 }
 
+/// An untrained network for a stage that needs one.
+fn model() -> &'static str {
+    static FILE: LazyLock<(TempDir, String)> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("tiny.safetensors").display().to_string();
+        std::fs::write(&file, common::tiny_model(2, 3).to_bytes().expect("a model")).expect("a file");
+        (folder, file)
+    });
+    &FILE.1
+}
+
 /// Values to try: every word, the other truth, numbers on both sides of the default.
 fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
     let fits = |v: &f64| param.range.is_none_or(|(low, high)| (low..=high).contains(v));
@@ -107,6 +118,7 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
         }
         ParamKind::Text if WRITERS.iter().any(|(_, name)| *name == param.name) => vec![written(dir)],
         ParamKind::Text if param.name == "volume" => vec![other().to_owned()],
+        ParamKind::Text if param.name == "model" => vec![model().to_owned()],
         // Else the only text that shapes a result is an axis: straight, and tilted.
         ParamKind::Text => vec!["24.3".into(), "0:23.2,22:27.9".into()],
     }
@@ -126,6 +138,8 @@ fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
         let set = set.iter().filter(|(name, _)| here(name));
         let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
         let volume = if pasted { format!(" volume={}", other()) } else { String::new() };
+        let trained = info.params.iter().any(|p| p.name == "model") && but != "model";
+        let volume = if trained { format!("{volume} model={}", model()) } else { volume };
         axis.to_owned() + &volume + &file + &set.map(|(_, text)| *text).collect::<String>()
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];

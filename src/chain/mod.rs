@@ -6,6 +6,7 @@ mod axis;
 mod builtin;
 mod look;
 mod manifest;
+pub mod n2i;
 mod params;
 mod plan;
 mod prepare;
@@ -276,7 +277,7 @@ impl Chain {
         options: &RunOptions,
         progress: &mut Progress,
     ) -> Result<RunSummary> {
-        resume::run(self, ctx, scan, out_dir, options, progress)
+        resume::run(self, ctx, scan, out_dir, options, None, progress)
     }
     /// All rows into a sink of the caller; `write.tiff` of the chain is not used.
     pub fn run_into(

@@ -1,7 +1,9 @@
 //! From a checked chain and a scan to stages that are ready to run: finds what is `auto`, surveys, plans.
 
 use super::axis::{AxisMethod, AxisOptions, find_axis, find_axis_with};
-use super::builtin::{FBP, NORMALISE, PAGANIN, PROJECT, STITCH, is_recon, normalise_options};
+use super::builtin::{
+    FBP, N2I, NORMALISE, PAGANIN, PROJECT, STITCH, create_n2i, inside_n2i, is_recon, normalise_options,
+};
 use super::look;
 use super::manifest::Known;
 use super::plan::{self, Cut, Reading, stage_plans};
@@ -162,11 +164,26 @@ struct Created {
 /// Makes the stages. With `fill_in`, what was `auto` and is known now is written into the chain, so that it can be run again.
 fn create(chain: &mut Chain, setup: &Setup, fill_in: bool) -> Result<Created> {
     let mut created = Created { stages: Vec::new(), before: Vec::new(), after: setup.clone() };
-    for step in &mut chain.steps {
-        if fill_in {
-            fill(&mut step.params, &created.after)?;
+    let inside = inside_n2i(&chain.steps).unwrap_or(0..0);
+    for k in (0..chain.steps.len()).filter(|k| !inside.contains(k)) {
+        let (earlier, rest) = chain.steps.split_at_mut(k);
+        let step = &mut rest[0];
+        // What runs inside of the stage for each subset of the views changes axis and pixel size as for all views.
+        let mut seen = created.after.clone();
+        let own = if step.params.info().id == N2I.id { &mut earlier[inside.clone()] } else { &mut [] };
+        for step in own.iter_mut() {
+            if fill_in {
+                fill(&mut step.params, &seen)?;
+            }
+            seen = step.factory.create(&step.params, &seen)?.after(&seen);
         }
-        let stage = step.factory.create(&step.params, &created.after)?;
+        if fill_in {
+            fill(&mut step.params, &seen)?;
+        }
+        let stage = match step.params.info().id == N2I.id {
+            true => create_n2i(&step.params, own, &created.after)?,
+            false => step.factory.create(&step.params, &created.after)?,
+        };
         created.before.push(created.after.shape);
         created.after = stage.after(&created.after);
         created.stages.push(stage);
@@ -182,6 +199,13 @@ fn fill(params: &mut Params, setup: &Setup) -> Result<()> {
     if (is_recon(info) || info.id == STITCH.id) && is_auto(params, "center_px") {
         params.set_text("center_px", &setup.geometry.center.to_string())?;
     }
+    if info.id == N2I.id
+        && let Some(model) = params.text("model").map(std::path::PathBuf::from)
+        && let Ok(absolute) = std::path::absolute(&model)
+    {
+        // The chain that is written beside the slices can be run from anywhere.
+        params.set_text("model", &absolute.to_string_lossy())?;
+    }
     if (is_recon(info) || [PAGANIN.id, PROJECT.id].contains(&info.id)) && is_auto(params, "pixel_um") {
         params.set("pixel_um", ParamValue::Float(setup.geometry.pixel_um))?;
     }
@@ -191,8 +215,13 @@ fn fill(params: &mut Params, setup: &Setup) -> Result<()> {
 /// Refuses an axis that lies beside the detector in any of the rows that the reconstruction will work on, halo included. One
 /// that is not known yet is not looked at.
 fn check_axis(chain: &Chain, created: &Created, reading: &Reading, rows: &Range<usize>) -> Result<()> {
-    let Some(k) = chain.steps.iter().position(|s| is_recon(s.params.info())) else { return Ok(()) };
-    let Some(center) = chain.steps[k].params.text("center_px") else { return Ok(()) };
+    let Some(step) = chain.steps.iter().find(|s| is_recon(s.params.info())) else { return Ok(()) };
+    let Some(center) = step.params.text("center_px") else { return Ok(()) };
+    // What runs inside of recon.n2i may cut rows and columns off; the axis counts behind that.
+    let Some(k) = created.stages.iter().position(|stage| is_recon(stage.info())) else { return Ok(()) };
+    if inside_n2i(&chain.steps).is_some_and(|inside| !inside.is_empty()) {
+        return Ok(());
+    }
     let plans = stage_plans(&created.stages, reading, 1)?.stages;
     let (here, rows) = (created.before[k], plan::rows_at(&plans, k, rows.clone()));
     center.parse::<Center>()?.check(rows.start..rows.end.min(here.rows), here.cols)

@@ -3,6 +3,7 @@
 //! What must be the same is compared with the record (`manifest`), what was found is used again, and only slices that are
 //! not finished are left to the plan. Since no slice depends on how rows are cut, the bytes are those of one run.
 
+use super::builtin::N2I;
 use super::manifest::{Earlier, Known, Manifest, RECORD, Record};
 use super::prepare::{self, Ready, prepare};
 use super::write::Files;
@@ -20,13 +21,14 @@ use std::path::Path;
 /// The chain beside its slices.
 pub const CHAIN_FILE: &str = "wagiri-chain.toml";
 
-/// See [`Chain::run`].
+/// See [`Chain::run`]. `told`: what is known of the scan already, and is not looked for.
 pub(super) fn run(
     chain: &Chain,
     ctx: &Context,
     scan: &Scan,
     out_dir: &Path,
     options: &RunOptions,
+    told: Option<&Known>,
     progress: &mut Progress,
 ) -> Result<RunSummary> {
     if options.resume && options.unrecorded {
@@ -55,7 +57,7 @@ pub(super) fn run(
         record.append()?;
         return recorded(ready, record, sink, (waiting, state.seen), ctx, scan, progress);
     }
-    let ready = prepare(chain, ctx, scan, options, None, progress)?;
+    let ready = prepare(chain, ctx, scan, options, told, progress)?;
     if options.unrecorded {
         Record::forget(out_dir)?;
         let mut sink = chain.sink(out_dir, scan, options, &ready, false)?;
@@ -183,7 +185,15 @@ fn asked(chain: &Chain, ctx: &Context, scan: &Scan, options: &RunOptions) -> Res
         ("angles", format!("{:.4} to {:.4} deg, fingerprint {hash}", degrees(first), degrees(last))),
         ("frames", scan.source().identity()?),
     ];
-    Ok(list.map(|(name, value)| (name.to_owned(), value)).into())
+    let mut list: Vec<(String, String)> = list.map(|(name, value)| (name.to_owned(), value)).into();
+    let steps = chain.steps.iter().filter(|step| step.params.info().id == N2I.id);
+    for file in steps.filter_map(|step| step.params.text("model")) {
+        // A network that was trained further makes other slices.
+        let mut hash = Fingerprint::default();
+        hash.add_bytes(&std::fs::read(file).map_err(|e| Error::io(file, "read the model", e))?);
+        list.push(("model".to_owned(), hash.to_string()));
+    }
+    Ok(list)
 }
 
 /// The run that is in the folder, if it can be continued.

@@ -196,7 +196,7 @@ pub(super) fn to_file(chain: &Chain) -> String {
     out
 }
 
-fn toml_text(text: &str) -> String {
+pub(super) fn toml_text(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -6,6 +6,7 @@ mod band;
 mod memory;
 mod part;
 mod source;
+mod subset;
 
 pub use band::{Band, BandMut, CountType};
 pub use memory::{MemoryRows, MemorySource};
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Center;
 use crate::slab::Domain;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How the user helps where a format leaves something open. Everything is optional.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +129,7 @@ pub struct ScanInfo {
 
 /// Frames plus everything that is known about them.
 pub struct Scan {
-    source: Box<dyn FrameSource>,
+    source: Arc<dyn FrameSource>,
     info: ScanInfo,
 }
 
@@ -140,7 +142,7 @@ impl Scan {
             if shape.rows == 0 || shape.views == 0 || shape.cols == 0 {
                 return Err(Error::format(place, "the volume has no voxel"));
             }
-            return Ok(Scan { source, info });
+            return Ok(Scan { source: source.into(), info });
         }
         if shape.views == 0 {
             return Err(Error::format(place, "the scan has no projection"));
@@ -164,7 +166,7 @@ impl Scan {
         if let Some(i) = info.angles_rad.iter().position(|a| !a.is_finite()) {
             return Err(Error::format(place, "an angle is not a number").with("view", i));
         }
-        Ok(Scan { source, info })
+        Ok(Scan { source: source.into(), info })
     }
     /// Views, rows, columns, flats.
     pub fn shape(&self) -> ScanShape {

@@ -78,3 +78,12 @@ pub fn xy(size: usize, row: usize, col: usize) -> (f64, f64) {
     let middle = (size as f64 - 1.0) / 2.0;
     (col as f64 - middle, middle - row as f64)
 }
+
+/// An untrained network for `subsets` subsets that sees `channels` slices: whatever it makes of its input, it is the same.
+pub fn tiny_model(subsets: usize, channels: usize) -> wagiri::denoise::Model {
+    use wagiri::denoise::{Architecture, Model, Norm, Scaling, State};
+    let architecture = Architecture { channels, base_width: 8, depth: 1, norm: Norm::Batch };
+    let State { averaged_parameters: parameters, averaged_statistics: statistics, .. } = State::new(&architecture, 7);
+    let scaling = Scaling { mean: 0.5, spread: 2.0 };
+    Model { architecture, subsets, scaling, parameters, statistics, about: Default::default() }
+}

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ops::Range;
 use wagiri::chain::{ParamInfo, ParamKind, RAW, Registry, RunOptions};
 use wagiri::scan::ScanOptions;
-use wagiri::{Chain, Context, ContextOptions, Error, Result};
+use wagiri::{Chain, Context, ContextOptions, Device, Error, Result};
 
 /// Short and accustomed names beside the declared ones.
 const ALIASES: &[(&str, &str)] = &[("center-px", "center"), ("kernel-px", "rings"), ("angle-offset-deg", "angle")];
@@ -75,6 +75,8 @@ pub fn command() -> Command {
             .mut_arg("part", |part| part.hide(true))
             .args(zscan_args()),
         ))
+        .subcommand(crate::n2i_args::denoise())
+        .subcommand(crate::n2i_args::n2i())
         .subcommand(
             Command::new("conv")
                 .visible_alias("conv.bat")
@@ -134,19 +136,19 @@ pub fn command() -> Command {
         )
 }
 
-fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help).allow_hyphen_values(true)
 }
 
 /// `SCAN [OUT]` or `CHAIN [SCAN] [OUT]`.
-fn words(what: &'static str) -> Arg {
+pub fn words(what: &'static str) -> Arg {
     Arg::new("words").num_args(1..=3).required(true).value_names(["SCAN or CHAIN", "SCAN", "OUT"]).help(format!(
         "The scan and where to: SCAN OUT. Or a chain, a line such as 'normalise | recon.fbp' or a .toml file, and what it \
          does not name itself: CHAIN [SCAN] [OUT]; {what}"
     ))
 }
 
-fn rows_args() -> [Arg; 2] {
+pub fn rows_args() -> [Arg; 2] {
     [
         option("rows", "A..B", "Slices to make, the end not included"),
         option("slab-rows", "N", "Slab height instead of the one that fits the memory"),
@@ -183,16 +185,16 @@ fn plugin_arg() -> Arg {
     option("plugin", "FILE", "Load stages from a plugin library").action(ArgAction::Append)
 }
 
-fn log_arg(default: &'static str) -> Arg {
+pub fn log_arg(default: &'static str) -> Arg {
     option("log", "LEVEL", "error, warn, info or debug (tells each call of a plugin)").default_value(default)
 }
 
-fn progress_arg() -> Arg {
+pub fn progress_arg() -> Arg {
     let help = "auto (a bar if standard error is a terminal), none, or json (an object per line on standard error)";
     option("progress", "HOW", help).default_value("auto")
 }
 
-fn machine_args() -> [Arg; 5] {
+pub fn machine_args() -> [Arg; 5] {
     [
         option("threads", "N", "Compute threads; default all cores"),
         option("memory-gb", "GB", "Memory budget; default half of what is free"),
@@ -202,7 +204,7 @@ fn machine_args() -> [Arg; 5] {
     ]
 }
 
-fn with_scan_options(command: Command) -> Command {
+pub fn with_scan_options(command: Command) -> Command {
     command
         .arg(option("format", "NAME", "hipic, his, tiff or hdf5 instead of looking at the files"))
         .arg(option(
@@ -230,7 +232,7 @@ fn with_scan_options(command: Command) -> Command {
         ))
 }
 
-fn with_chain_options(command: Command) -> Command {
+pub fn with_chain_options(command: Command) -> Command {
     let declared = declared_options().into_iter().map(|(info, name)| {
         let mut arg = Arg::new(name.clone()).long(name.clone()).help(describe(info)).allow_hyphen_values(true);
         arg = arg.value_name(if info.unit.is_empty() { "VALUE" } else { info.unit });
@@ -274,15 +276,17 @@ pub fn describe(info: &ParamInfo) -> String {
 
 /// Threads, memory, device, plugins.
 pub fn context(m: &ArgMatches) -> Result<Context> {
+    context_on(m, text(m, "device").map_or(Ok(Default::default()), |d| d.parse())?)
+}
+
+/// The same for commands with another idea of devices.
+pub fn context_on(m: &ArgMatches, device: Device) -> Result<Context> {
     let memory_gb: Option<f64> = number(m, "memory-gb")?;
     if let Some(gb) = memory_gb.filter(|gb| !(*gb > 0.0 && *gb < 1e6)) {
         return Err(Error::invalid("--memory-gb", "expected a number of gigabytes greater than 0").with("value", gb));
     }
-    let options = ContextOptions {
-        threads: number(m, "threads")?,
-        memory_bytes: memory_gb.map(|gb| (gb * 1e9) as u64),
-        device: text(m, "device").map_or(Ok(Default::default()), |d| d.parse())?,
-    };
+    let options =
+        ContextOptions { threads: number(m, "threads")?, memory_bytes: memory_gb.map(|gb| (gb * 1e9) as u64), device };
     let context = Context::new(options)?;
     for plugin in m.get_many::<String>("plugin").into_iter().flatten() {
         context.load_plugin(plugin.as_ref())?;

@@ -6,21 +6,21 @@ use crate::terminal::{
     complain, counting, human_bytes, human_time, human_times, is_json, json_line, log_level, progress, say,
     show_progress, silent,
 };
-use crate::{args, compat, job, zscan};
+use crate::{args, compat, job, n2i, zscan};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, find_axis};
+use wagiri::chain::{AxisMethod, AxisOptions, ParamKind, RunOptions, RunSummary, find_axis};
 use wagiri::geometry::covered_deg;
 use wagiri::io::{self, FileNames, Levels, SampleType, SliceMeta, SliceSink, TiffSink};
 use wagiri::scan::Frame;
 use wagiri::{Chain, Context, Domain, Error, ErrorKind, Result, Scan};
 
 pub fn run(matches: &ArgMatches) -> Result<()> {
-    if let Some(how) = matches.subcommand().and_then(|(_, m)| args::text(m, "progress")) {
+    let innermost = matches.subcommand().map(|(_, m)| m.subcommand().map_or(m, |(_, m)| m));
+    if let Some(how) = innermost.and_then(|m| args::text(m, "progress")) {
         show_progress(how)?;
     }
-    let innermost = matches.subcommand().map(|(_, m)| m.subcommand().map_or(m, |(_, m)| m));
     if let Some(level) = innermost.and_then(|m| args::text(m, "log")) {
         log_level(level)?;
     }
@@ -30,6 +30,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Some(("preview", m)) => preview(m),
         Some(("run", m)) => reconstruct(m),
         Some(("plan", m)) => plan(m),
+        Some(("denoise", m)) => n2i::denoise(m),
+        Some(("n2i", m)) => n2i::run(m),
         Some(("zscan", m)) => zscan::run(m),
         Some(("conv", m)) => convert(m),
         Some(("check", m)) => check(m),
@@ -257,6 +259,12 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
             log::info!("finished slices stay in {}{how}", out.display());
         }
     })?;
+    finished(&summary, out, unit, started);
+    Ok(())
+}
+
+/// Tells what a run into a folder did.
+pub fn finished(summary: &RunSummary, out: &Path, unit: &str, started: Instant) {
     for remark in &summary.remarks {
         log::info!("{remark}");
     }
@@ -284,7 +292,6 @@ fn reconstruct(m: &ArgMatches) -> Result<()> {
     say!("slices       {} in {}", summary.slices, out.display());
     say!("values       {} to {} {unit}", summary.range.0, summary.range.1);
     say!("time         {} ({})", human_time(started.elapsed().as_secs()), human_times(&summary.times));
-    Ok(())
 }
 
 /// What a run would take.

@@ -76,6 +76,11 @@ pub fn is_json() -> bool {
     SHOW.load(Ordering::Relaxed) == JSON
 }
 
+/// True if nothing is to be shown while it runs.
+pub fn is_silent() -> bool {
+    SHOW.load(Ordering::Relaxed) == NONE
+}
+
 /// One object on standard error.
 pub fn json_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -173,7 +178,7 @@ pub fn silent() -> Progress<'static> {
 }
 
 /// Set by Ctrl-C; one for the whole program.
-fn stop_flag() -> CancelFlag {
+pub fn stop_flag() -> CancelFlag {
     static FLAG: LazyLock<CancelFlag> = LazyLock::new(|| {
         let flag = CancelFlag::default();
         let on_signal = flag.clone();

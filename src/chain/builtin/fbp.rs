@@ -1,5 +1,6 @@
 //! `recon.fbp`: sinograms to slices.
 
+use super::n2i::N2I;
 use crate::chain::params::Params;
 use crate::chain::stage::{
     ParamInfo, ParamKind, ParamValue, Run, Setup, Stage, StageFactory, StageInfo, StagePlan, Worker,
@@ -14,13 +15,13 @@ use crate::slab::{Domain, Slab, SlabShape};
 use ndarray::Axis;
 use rayon::prelude::*;
 
-const FILTER: ParamInfo = ParamInfo::choice(
+pub(super) const FILTER: ParamInfo = ParamInfo::choice(
     "filter",
     &["chesler", "shepp-logan", "ramp"],
     "chesler",
     "chesler: Hann-windowed ramp, smooth; shepp-logan: sharper; ramp: no window, sharpest and noisiest",
 );
-const CENTER: ParamInfo = ParamInfo::new(
+pub(super) const CENTER: ParamInfo = ParamInfo::new(
     "center_px",
     ParamKind::Text,
     "px",
@@ -28,7 +29,7 @@ const CENTER: ParamInfo = ParamInfo::new(
     "Rotation axis on the detector, first column is 0: a column, row:px,row:px for a tilted axis, or auto",
 )
 .or_auto();
-const PIXEL: ParamInfo = ParamInfo::new(
+pub(super) const PIXEL: ParamInfo = ParamInfo::new(
     "pixel_um",
     ParamKind::Float,
     "um",
@@ -37,7 +38,7 @@ const PIXEL: ParamInfo = ParamInfo::new(
 )
 .range(1e-6, 1e6)
 .or_auto();
-const ANGLE_OFFSET: ParamInfo = ParamInfo::new(
+pub(super) const ANGLE_OFFSET: ParamInfo = ParamInfo::new(
     "angle_offset_deg",
     ParamKind::Float,
     "deg",
@@ -45,7 +46,7 @@ const ANGLE_OFFSET: ParamInfo = ParamInfo::new(
     "Turns the slices, counter-clockwise on screen",
 )
 .range(-3600.0, 3600.0);
-const TURN: ParamInfo = ParamInfo::choice(
+pub(super) const TURN: ParamInfo = ParamInfo::choice(
     "turn",
     &["half", "full"],
     "half",
@@ -57,7 +58,7 @@ const PAD: ParamInfo = ParamInfo::choice(
     "auto",
     "Taper the ends of truncated views: on, off, auto (one decision for the volume) or slice (one for each slice)",
 );
-const PAD_THRESHOLD: ParamInfo = ParamInfo::new(
+pub(super) const PAD_THRESHOLD: ParamInfo = ParamInfo::new(
     "pad_threshold",
     ParamKind::Float,
     "",
@@ -65,13 +66,13 @@ const PAD_THRESHOLD: ParamInfo = ParamInfo::new(
     "auto and slice pad where the mean of the edge columns exceeds this multiple of the mean of all",
 )
 .range(0.0, 1e6);
-const ENGINE: ParamInfo = ParamInfo::choice(
+pub(super) const ENGINE: ParamInfo = ParamInfo::choice(
     "engine",
     &["direct", "fourier", "reference"],
     "direct",
     "direct: 32-bit, fast; fourier: 32-bit, much faster, with an error within tolerance; reference: 64-bit, plain and slow, to check against",
 );
-const TOLERANCE: ParamInfo = ParamInfo::new(
+pub(super) const TOLERANCE: ParamInfo = ParamInfo::new(
     "tolerance",
     ParamKind::Float,
     "",
@@ -79,7 +80,7 @@ const TOLERANCE: ParamInfo = ParamInfo::new(
     "Fourier engine: largest error of a slice, relative L2 against back-projection with that interpolation",
 )
 .range(FbpOptions::TOLERANCE.0, FbpOptions::TOLERANCE.1);
-const INTERPOLATION: ParamInfo = ParamInfo::choice(
+pub(super) const INTERPOLATION: ParamInfo = ParamInfo::choice(
     "interpolation",
     &["sinc", "linear"],
     "sinc",
@@ -109,7 +110,12 @@ pub(super) const STAGES: [FbpFactory; 2] = [FbpFactory(&FBP), FbpFactory(&FOURIE
 
 /// True for a stage that reconstructs.
 pub(in crate::chain) fn is_recon(info: &StageInfo) -> bool {
-    STAGES.iter().any(|stage| stage.0.id == info.id)
+    STAGES.iter().any(|stage| stage.0.id == info.id) || info.id == N2I.id
+}
+
+/// The stage `info` from the parameters of another one that has them all.
+pub(super) fn stage(info: &'static StageInfo, params: &Params, setup: &Setup) -> Result<Box<dyn Stage>> {
+    FbpFactory(info).create(params, setup)
 }
 
 #[derive(Clone, Copy)]

@@ -37,6 +37,14 @@ impl Inside {
         let (made, to) = within(halo.below, there - 2 * reach);
         Inside { rows: there - 2 * reach, halo, first, made: made..made + to.len(), from, to }
     }
+    /// Which rows of the slab are within.
+    pub fn there(&self) -> Range<usize> {
+        self.from.clone()
+    }
+    /// Rows of the slab from which those to make that are within are made.
+    pub fn window(&self, reach: usize) -> Range<usize> {
+        self.to.start..self.to.end + 2 * reach
+    }
     /// The rows within.
     pub fn input<'a>(&self, slab: &'a Slab) -> ArrayView3<'a, f32> {
         slab.data.slice_axis(Axis(0), Slice::from(self.from.clone()))

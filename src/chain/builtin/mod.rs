@@ -5,6 +5,8 @@ mod denoise;
 mod fbp;
 mod inside;
 mod looks;
+mod n2i;
+mod network;
 mod normalise;
 mod offset;
 mod paste;
@@ -15,15 +17,19 @@ mod rows;
 mod shape;
 mod similar;
 mod smooth;
+mod stacked;
 mod surfaces;
 mod threshold;
 mod whole;
 mod window;
 
 pub(super) use fbp::{FBP, is_recon};
+pub(super) use n2i::{N2I, N2iFactory, create_n2i, inside_n2i};
+pub(super) use network::Network;
 pub(super) use normalise::{NORMALISE, normalise_options};
 pub(super) use offset::{PROJECT, STITCH};
 pub(super) use repair::PAGANIN;
+pub(super) use stacked::Stacked;
 
 use super::stage::StageFactory;
 use crate::slab::SlabShape;
@@ -39,6 +45,7 @@ pub(super) fn factories() -> Vec<Arc<dyn StageFactory>> {
     all.extend(rings::factories());
     all.extend(each(offset::STAGES));
     all.extend(each(fbp::STAGES));
+    all.extend(each([n2i::N2iFactory]));
     all.extend(each(smooth::STAGES));
     all.extend(each(denoise::STAGES));
     all.extend(each(similar::STAGES));
