@@ -198,7 +198,8 @@ fn steps_are_those_of_adam() {
             worst = worst.max((f64::from(found.parameters[i]) - p).abs());
             worst = worst.max((f64::from(found.averaged_parameters[i]) - a).abs());
         }
-        // Gradients near 0 are known to few digits from the moments, and Adam makes whole steps of any of them: a thousandth of one.
+        // Gradients near 0 are known to few digits from the moments, and Adam makes whole steps of any of them: a thousandth
+        // of one.
         assert!(worst < 1e-5, "{worst}");
         assert_eq!(found.steps, step as u64);
         // Averages of the statistics, from those found.

@@ -134,7 +134,7 @@ fn bands(layout: Layout, rows: Shape) -> usize {
     (JOBS / layout.groups()).clamp(1, rows.images * rows.rows)
 }
 
-/// Floats that [`conv_weights`] and [`up_weights`] need for what their jobs find; `rows` are the images whose lines are summed over.
+/// Floats that [`conv_weights`] and [`up_weights`] need for what their jobs find; `rows` are the images whose lines are summed.
 pub(super) fn partial_len(layout: Layout, rows: Shape) -> usize {
     bands(layout, rows) * layout.len()
 }

@@ -89,7 +89,8 @@ impl Convolution<'_> {
         };
         self.run.kernels.row(&row, self.finish.from(group * wide), &mut to[group * wide..]);
     }
-    /// Jobs of `lines` lines into the first channels of `dst`. `then` gets the item of `with` for a job and each of its lines, as long as they are in the cache.
+    /// Jobs of `lines` lines into the first channels of `dst`. `then` gets the item of `with` for a job and each of its lines, as
+    /// long as they are in the cache.
     fn jobs<T: Send>(
         self,
         dst: &mut Maps,
