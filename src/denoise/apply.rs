@@ -198,8 +198,8 @@ mod tests {
             let mut covered = ndarray::Array2::<u8>::zeros(image);
             for tile in Tile::all(&architecture, image, size) {
                 covered.slice_mut(s![tile.kept[0].clone(), tile.kept[1].clone()]).mapv_inplace(|n| n + 1);
-                for axis in 0..2 {
-                    let (area, kept, whole) = (&tile.area[axis], &tile.kept[axis], image[axis].next_multiple_of(4));
+                for ((area, kept), size) in tile.area.iter().zip(&tile.kept).zip(image) {
+                    let whole = size.next_multiple_of(4);
                     assert!(area.start % 4 == 0 && area.end % 4 == 0 && area.end <= whole);
                     assert!(area.start == 0 || area.start + reach == kept.start);
                     assert!(area.end == whole || area.end >= kept.end + reach);
