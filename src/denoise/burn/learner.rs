@@ -105,7 +105,7 @@ impl<B: AutodiffBackend> Compute for Learner<B> {
         let next = self.held.after(gradient, seen, &update);
         // One number of each result: what could not be computed cannot be read.
         let mut read = vec![loss.inner(), norm];
-        read.extend(next.tensors().map(|tensor| tensor.clone().slice([0..1])));
+        read.extend(next.tensors().map(|tensor| tensor.clone().narrow(0, 0, 1)));
         let read = numbers(Tensor::cat(read, 0))?;
         self.settle()?;
         self.next = Some(next);

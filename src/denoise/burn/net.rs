@@ -108,5 +108,5 @@ fn over_pixels<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 /// The trained tensors, or the others, cut out of the vector that holds all of them.
 pub(crate) fn cut<B: Backend>(tensors: &[Piece], trained: bool, all: &Tensor<B, 1>) -> Vec<Tensor<B, 1>> {
     let of_kind = tensors.iter().filter(|piece| piece.trained == trained);
-    of_kind.map(|piece| all.clone().slice([piece.offset..piece.offset + piece.len])).collect()
+    of_kind.map(|piece| all.clone().narrow(0, piece.offset, piece.len)).collect()
 }

@@ -51,7 +51,10 @@ impl Session {
                 let _ = started.send(Ok(()));
                 todo.into_iter().for_each(|job| job(&mut compute));
                 // Tensors on a device that has failed may complain once more.
-                let _ = quiet::caught(move || Ok(drop(compute)));
+                let _ = quiet::caught(move || {
+                    drop(compute);
+                    Ok(())
+                });
             }
         };
         let thread = std::thread::Builder::new().name(quiet::THREAD.into()).spawn(run);
@@ -92,7 +95,10 @@ impl Session {
         self.send(Box::new(move |compute| {
             let result = quiet::caught(|| job(compute));
             if result.is_err() {
-                let _ = quiet::caught(|| Ok(compute.recover()));
+                let _ = quiet::caught(|| {
+                    compute.recover();
+                    Ok(())
+                });
             }
             let _ = answer.send(result);
         }))?;
