@@ -132,7 +132,7 @@ mod tests {
             ("subsets = 4", "subsets = 1"),
             ("rows = \"3..40\"", "rows = \"3..3\""),
             ("form = 1", "form = 2"),
-            ("views", "v"),
+            ("\nviews = ", "\nv = "),
         ] {
             fs::write(dir.path().join(WORK_FILE), text.replacen(old, new, 1)).unwrap();
             assert!(Record::read(dir.path()).is_err_and(|e| e.to_string().contains("n2i.toml: not what")), "{new}");
