@@ -2,7 +2,7 @@
 //! is asked, which would panic without them.
 
 use crate::learner::Learner;
-use crate::{Device, Failure, Found, Network, Session, quiet};
+use crate::{Failure, Found, Network, Session, Which, quiet};
 use burn_autodiff::Autodiff;
 use burn_cuda::{Cuda, CudaDevice};
 use cudarc::driver::{DriverError, result, sys};
@@ -42,7 +42,7 @@ fn look() -> Result<Found, String> {
     let memory_bytes = unsafe { result::device::total_mem(device) }.map_err(told)? as u64;
     // burn's pools hold nothing larger than a quarter of all.
     let largest_bytes = memory_bytes / 4;
-    Ok(Found { name, memory_bytes, largest_bytes, shares_memory: false, software: false, device: Device::Cuda })
+    Ok(Found { name, memory_bytes, largest_bytes, shares_memory: false, software: false, device: Which::Cuda })
 }
 
 pub(crate) fn open(network: &Network) -> Result<Session, Failure> {

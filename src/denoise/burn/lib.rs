@@ -110,11 +110,11 @@ pub struct Found {
     pub shares_memory: bool,
     /// The processor pretends to be one.
     pub software: bool,
-    device: Device,
+    device: Which,
 }
 
 #[derive(Clone, Debug)]
-enum Device {
+enum Which {
     #[cfg(all(feature = "cuda", not(target_os = "macos")))]
     Cuda,
     #[cfg(feature = "wgpu")]
@@ -143,18 +143,18 @@ pub fn wgpu() -> Vec<Found> {
 #[cfg(feature = "flex")]
 pub fn flex() -> Found {
     let name = "burn's processor".to_owned();
-    Found { name, memory_bytes: 0, largest_bytes: 1 << 28, shares_memory: true, software: true, device: Device::Flex }
+    Found { name, memory_bytes: 0, largest_bytes: 1 << 28, shares_memory: true, software: true, device: Which::Flex }
 }
 
 /// Starts to use what was found. `Device` if it does not compute.
 pub fn open(found: &Found, network: &Network) -> Result<Session, Failure> {
     match &found.device {
         #[cfg(all(feature = "cuda", not(target_os = "macos")))]
-        Device::Cuda => of_cuda::open(network),
+        Which::Cuda => of_cuda::open(network),
         #[cfg(feature = "wgpu")]
-        Device::Wgpu(device) => of_wgpu::open(device, network),
+        Which::Wgpu(device) => of_wgpu::open(device, network),
         #[cfg(feature = "flex")]
-        Device::Flex => {
+        Which::Flex => {
             let network = network.clone();
             type Flex = burn_autodiff::Autodiff<burn_flex::Flex>;
             Session::start(move || learner::Learner::<Flex>::new(network, Default::default()))

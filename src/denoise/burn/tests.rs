@@ -68,3 +68,35 @@ fn panics_become_failures_and_waiting_calls_the_user() {
     let failure = Session::start(|| -> Result<Failing, String> { panic!("nothing there") }).err().unwrap();
     assert_eq!(failure, Failure::Device("nothing there".into()));
 }
+
+/// A tensor beyond the limits of the device, asked for without looking at them: burn's thread panics, the result is never
+/// there. lavapipe is asked too, as the work that would take it minutes is not done.
+#[cfg(feature = "wgpu")]
+#[test]
+fn what_cannot_be_allocated_is_about_memory_and_the_session_goes_on() {
+    use super::{Network, Piece, open};
+    let Some(found) = super::wgpu().into_iter().find(|found| found.largest_bytes <= 1 << 31) else {
+        return println!("skipped: no driver for Vulkan or Metal, or none with a low limit");
+    };
+    // One level below: two convolutions of 8 channels, two of 16, transposed, two, one; biases instead of normalisation.
+    let lengths = [72, 8, 576, 8, 1152, 16, 2304, 16, 512, 8, 1152, 8, 576, 8, 8, 1];
+    let mut offset = 0;
+    let piece = |len: usize| {
+        offset += len;
+        Piece { trained: true, offset: offset - len, len }
+    };
+    let tensors: Vec<Piece> = lengths.map(piece).into();
+    let network = Network { channels: 1, base_width: 8, depth: 1, normalised: false, tensors };
+    let session = open(&found, &network).unwrap();
+    let infer = |side: usize| {
+        let inputs = Pixels { shape: [1, 1, side, side], values: vec![1.0; side * side] };
+        session.infer(inputs, &mut || true)
+    };
+    assert_eq!(infer(16).unwrap(), [0.0; 256]);
+    // The input fits, its 8 channels do not.
+    let side = ((found.largest_bytes / 32) as f64).sqrt() as usize / 2 * 2 + 64;
+    let failure = infer(side).unwrap_err();
+    println!("{}: {failure:?}", found.name);
+    assert!(matches!(failure, Failure::Memory(_)), "{failure:?}");
+    assert_eq!(infer(16).unwrap(), [0.0; 256]);
+}

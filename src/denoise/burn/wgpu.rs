@@ -1,7 +1,7 @@
 //! Graphics processors of all makers, by Vulkan, or by Metal on macOS.
 
 use crate::learner::Learner;
-use crate::{Device, Failure, Found, Network, Session, quiet};
+use crate::{Failure, Found, Network, Session, Which, quiet};
 use burn_autodiff::Autodiff;
 use burn_wgpu::{Wgpu, WgpuDevice};
 use wgpu::DeviceType;
@@ -41,7 +41,7 @@ pub(crate) fn find() -> Vec<Found> {
             largest_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             shares_memory: rank == 1 || rank == 3,
             software: rank == 3,
-            device: Device::Wgpu(device),
+            device: Which::Wgpu(device),
         };
         out.push((rank, found));
     }
