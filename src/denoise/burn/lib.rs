@@ -131,10 +131,14 @@ pub fn cuda() -> Result<Found, String> {
     Err("this program was built without CUDA".into())
 }
 
-/// Graphics processors of all makers by Vulkan, or by Metal on macOS: the fastest kind first, software last.
+/// Graphics processors of all makers by Vulkan, or by Metal on macOS: the fastest kind first, software last. Drivers are asked once
+/// in a process, which takes them a noticeable time.
 pub fn wgpu() -> Vec<Found> {
     #[cfg(feature = "wgpu")]
-    return of_wgpu::find();
+    {
+        static FOUND: std::sync::OnceLock<Vec<Found>> = std::sync::OnceLock::new();
+        FOUND.get_or_init(of_wgpu::find).clone()
+    }
     #[cfg(not(feature = "wgpu"))]
     Vec::new()
 }
