@@ -105,6 +105,8 @@ fn values(param: &ParamInfo, dir: &TempDir) -> Vec<String> {
         _ => 2.0,
     };
     match param.kind {
+        // Only processors give the same bits.
+        ParamKind::Choice(_) if param.name == "device" => vec!["cpu".into()],
         ParamKind::Choice(words) => words.iter().map(ToString::to_string).collect(),
         ParamKind::Bool => vec!["true".into(), "false".into()],
         ParamKind::Int => {
@@ -138,8 +140,11 @@ fn calls(info: &StageInfo, dir: &TempDir) -> Vec<(&'static str, String)> {
         let set = set.iter().filter(|(name, _)| here(name));
         let pasted = info.params.iter().any(|p| p.name == "volume") && but != "volume";
         let volume = if pasted { format!(" volume={}", other()) } else { String::new() };
-        let trained = info.params.iter().any(|p| p.name == "model") && but != "model";
-        let volume = if trained { format!("{volume} model={}", model()) } else { volume };
+        let trained = info.params.iter().any(|p| p.name == "model");
+        let with = |name: &str, value: &str| {
+            if trained && but != name { format!(" {name}={value}") } else { String::new() }
+        };
+        let volume = volume + &with("model", model()) + &with("device", "cpu");
         axis.to_owned() + &volume + &file + &set.map(|(_, text)| *text).collect::<String>()
     };
     let mut calls = vec![("", format!("{}{}", info.id, axis("")))];
