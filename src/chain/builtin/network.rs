@@ -66,12 +66,16 @@ impl Network {
     }
     /// Processor time for a slice of this size, nanoseconds.
     pub fn cost(&self, [height, width]: [usize; 2]) -> f64 {
-        let level = |name: &str| name.split('.').nth(1).and_then(|n| n.parse::<i32>().ok()).unwrap_or(0);
+        // Each level has a quarter of the pixels of the one above.
+        let share = |name: &str| {
+            let level: u32 = name.split('.').nth(1).map_or(0, |n| n.parse().unwrap_or(0));
+            1.0 / (1u64 << (2 * level)) as f64
+        };
         let of_tensor = |tensor: crate::denoise::TensorInfo| {
             // A transposed convolution uses a quarter of its weights for each pixel.
             let used = if tensor.name.contains(".up.") { 0.25 } else { 1.0 };
             let convolves = tensor.shape.len() == 4;
-            if convolves { used * tensor.len() as f64 / 4f64.powi(level(&tensor.name)) } else { 0.0 }
+            if convolves { used * tensor.len() as f64 * share(&tensor.name) } else { 0.0 }
         };
         let macs: f64 = self.model.architecture.tensors().into_iter().map(of_tensor).sum();
         COST_PER_MAC * macs * (height * width * self.model.subsets) as f64
