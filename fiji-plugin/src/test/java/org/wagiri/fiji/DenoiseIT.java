@@ -73,7 +73,7 @@ public class DenoiseIT {
         Screen.choose("Wagiri Train Denoiser...");
         GenericDialog train = Screen.dialog("Wagiri Train Denoiser");
         Screen.set(train, "Path", scan.toString());
-        Screen.set(train, "Work", data.resolve("work").toString());
+        Screen.set(train, "Work", data.resolve("n2i").toString());
         Screen.set(train, "Center", "296");
         Screen.set(train, "Pixel um", "1.3");
         Screen.set(train, "Neighbours", "1");
@@ -91,7 +91,7 @@ public class DenoiseIT {
         }
         assertTrue(log, log.contains("wagiri: trained 3 epochs on "));
         assertTrue(log, log.contains("the losses are in "));
-        assertTrue(Files.isRegularFile(data.resolve("work").resolve("model.safetensors")));
+        assertTrue(Files.isRegularFile(data.resolve("n2i").resolve("model.safetensors")));
         assertNull("the window with the button closes", frame("Wagiri training"));
         Frame plot = frame("Wagiri loss");
         assertTrue(String.valueOf(plot), plot instanceof PlotWindow);
@@ -104,7 +104,7 @@ public class DenoiseIT {
         Screen.choose("Wagiri Apply Denoiser...");
         GenericDialog apply = Screen.dialog("Wagiri Apply Denoiser");
         Screen.set(apply, "Path", scan.toString());
-        Screen.set(apply, "Model", data.resolve("work").resolve("model.safetensors").toString());
+        Screen.set(apply, "Model", data.resolve("n2i").resolve("model.safetensors").toString());
         Screen.set(apply, "Output", data.resolve("clean").toString());
         Screen.screenshot("apply-dialog");
         Screen.press(apply, 0);
@@ -122,7 +122,7 @@ public class DenoiseIT {
 
         // The same seed gives the same model, so the same bytes.
         closeImages();
-        IJ.runMacro(recorded.replace("/work", "/again").replace("/clean]", "/clean again]"));
+        IJ.runMacro(recorded.replace("/n2i", "/again").replace("/clean]", "/clean again]"));
         Job.assertSameFiles(data.resolve("clean"), data.resolve("clean again"));
     }
 
